@@ -1,0 +1,1 @@
+"""A command-line video compression toolkit whose codecs are learned video tokenizers."""
