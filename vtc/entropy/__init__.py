@@ -1,0 +1,18 @@
+"""Symbols to bytes and back, the same on every machine. numpy and constriction only."""
+
+from vtc.entropy.coder import RangeReader, RangeWriter, Tables
+from vtc.entropy.fit import FitOptions, fit_grid, fit_sequence
+from vtc.entropy.static import StaticModel
+from vtc.entropy.stream import StreamSpec, symbols_crc
+
+__all__ = [
+    "FitOptions",
+    "RangeReader",
+    "RangeWriter",
+    "StaticModel",
+    "StreamSpec",
+    "Tables",
+    "fit_grid",
+    "fit_sequence",
+    "symbols_crc",
+]

@@ -1,0 +1,111 @@
+"""Range coding with integer frequency tables. The only user of constriction.
+
+Every table is a row of integer frequencies, given to constriction as float64: integers are exact there, its arithmetic on
+them (`perfect=False`) is plain IEEE, so the models are the same on every machine. The dtype is thereby part of the format.
+Symbols are coded grouped by row (stable order), one call a row: as fast as one shared table.
+
+The bytes are the code value, most significant first, cut to the shortest string that still lies in the final interval
+when continued by zeros: on average one byte above the information, where whole 32-bit words would cost about four.
+"""
+
+from typing import Any
+
+import constriction  # type: ignore[import-untyped,unused-ignore]
+import numpy as np
+import numpy.typing as npt
+
+from vtc.entropy.stream import Ints
+from vtc.errors import BundleError, DamageError
+
+MAX_TOTAL = 1 << 22  # of a row; two bits below the coder's 24, so that rounding to its grid costs nothing that matters
+
+_STATE = 64  # bits of the coder's state; a word is half of it
+
+
+class Tables:
+    """Frequency rows for one alphabet.
+
+    counts: [K, A] integers >= 1, K <= 65535, A >= 2, each row's total at most 2**22. BundleError otherwise.
+    """
+
+    def __init__(self, counts: Ints) -> None:
+        counts = np.asarray(counts)
+        if counts.ndim != 2 or not 1 <= counts.shape[0] <= 65535 or counts.shape[1] < 2 or counts.dtype.kind not in "iu":
+            raise BundleError(f"frequency tables of shape {counts.shape} and type {counts.dtype} cannot be used")
+        if int(counts.min()) < 1 or int(counts.astype(np.int64).sum(1).max()) > MAX_TOTAL:
+            raise BundleError("a frequency table has a count below 1 or a total above 2**22")
+        self.counts: npt.NDArray[np.uint32] = counts.astype(np.uint32)
+        self._models: dict[int, Any] = {}
+
+    def __len__(self) -> int:
+        return int(self.counts.shape[0])
+
+    def model(self, row: int) -> Any:
+        """constriction's model of a row, made at first use."""
+        if row not in self._models:
+            self._models[row] = constriction.stream.model.Categorical(self.counts[row].astype(np.float64), perfect=False)
+        return self._models[row]
+
+    def bits(self) -> npt.NDArray[np.float32]:
+        """[K, A]: what each symbol costs in each row, in bits."""
+        counts = self.counts.astype(np.float64)
+        return (np.log2(counts.sum(1, keepdims=True)) - np.log2(counts)).astype(np.float32)
+
+
+def _grouped(rows: Ints, tables: Tables) -> tuple[npt.NDArray[np.intp], list[tuple[int, int, int]]]:
+    """The stable order that brings equal rows together, and (row, start, stop) of each run in it."""
+    narrow = rows.astype(np.uint8 if len(tables) <= 256 else np.uint16)  # narrow integers get numpy's radix sort
+    ends = np.cumsum(np.bincount(narrow, minlength=len(tables)))
+    runs = [(int(r), int(ends[r - 1]) if r else 0, int(ends[r])) for r in np.flatnonzero(np.diff(ends, prepend=0))]
+    order = np.arange(len(narrow)) if len(runs) < 2 else np.argsort(narrow, kind="stable")
+    return order, runs
+
+
+class RangeWriter:
+    """Codes symbols to bytes. Calls of `put` are read back by calls of `RangeReader.get` with the same rows and tables."""
+
+    def __init__(self) -> None:
+        self._coder = constriction.stream.queue.RangeEncoder()
+
+    def put(self, symbols: Ints, rows: Ints, tables: Tables) -> None:
+        """symbols: [N] in 0..A-1; rows: [N] in 0..K-1, the table of each symbol."""
+        order, runs = _grouped(rows, tables)
+        grouped = np.ascontiguousarray(symbols[order], dtype=np.int32)
+        for row, start, stop in runs:
+            self._coder.encode(grouped[start:stop], tables.model(row))
+
+    def finish(self) -> bytes:
+        """All that was put, as bytes; no symbols give no bytes."""
+        written, (lower, width) = self._coder.pos()
+        words = np.asarray(self._coder.get_compressed()).astype(">u4")
+        head = int.from_bytes(words[:written].tobytes(), "big")
+        # The head was sealed with this point; undo its carry, then apply that of the shortest value in [lower, lower + width).
+        head -= (lower + (1 << _STATE // 2) - 1) >> _STATE
+        for kept in range(0, _STATE + 8, 8):
+            unit = 1 << (_STATE - kept)
+            value = -(-lower // unit) * unit
+            if value < lower + width:
+                break
+        code = (head << _STATE) + value
+        return code.to_bytes(written * 4 + _STATE // 8, "big").rstrip(b"\0")
+
+
+class RangeReader:
+    """Reads what RangeWriter wrote. Bytes that no writer could have written raise DamageError, or give wrong symbols."""
+
+    def __init__(self, data: bytes) -> None:
+        padded = data + bytes(-len(data) % 4 + 8)
+        self._coder = constriction.stream.queue.RangeDecoder(np.frombuffer(padded, dtype=">u4").astype(np.uint32))
+
+    def get(self, rows: Ints, tables: Tables) -> npt.NDArray[np.int32]:
+        """rows: [N] in 0..K-1. Gives the symbols [N] in 0..A-1."""
+        order, runs = _grouped(rows, tables)
+        grouped = np.empty(len(order), np.int32)
+        try:
+            for row, start, stop in runs:
+                grouped[start:stop] = self._coder.decode(tables.model(row), stop - start)
+        except AssertionError as error:
+            raise DamageError("entropy-coded data does not decode: damaged, or made with other tables") from error
+        out = np.empty_like(grouped)
+        out[order] = grouped
+        return out

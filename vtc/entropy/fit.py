@@ -1,0 +1,175 @@
+"""Fitting the tables of the `static` profile to samples of symbols.
+
+Histograms of every row (side, class, channel and so on) are smoothed towards coarser ones where they are thin, then
+clustered by code length (k-means with the Kullback-Leibler divergence), and each cluster becomes one integer table.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vtc.entropy.static import PASSES, StaticModel, activity, class_contexts
+from vtc.entropy.stream import Ints, StreamSpec, shifted
+from vtc.errors import UsageError
+
+Floats = npt.NDArray[np.float64]
+GridSample = tuple[Ints, Ints | None]
+
+TOTAL = 1 << 20  # what a table's counts sum to, about
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """tables: most tables for symbols, and for classes. rounds: of k-means. backoff: pseudo-symbols of the coarser
+    histogram in each row. tail: pseudo-symbols of a heavy-tailed distribution in each table, so that all stay codable."""
+
+    tables: int = 128
+    rounds: int = 12
+    backoff: float = 4.0
+    tail: float = 1.0
+
+
+def fit_grid(spec: StreamSpec, samples: Iterable[GridSample], options: FitOptions = FitOptions()) -> StaticModel:
+    """The model of a grid stream from (symbols [S, H, W, C], side [S, H, W] or None) samples, each a run of slices."""
+    gathered = [(symbols, _side(symbols, side)) for symbols, side in samples]
+    if spec.kind != "grid" or not gathered or any(s.ndim != 4 or s.shape[3] != spec.channels for s, _ in gathered):
+        raise UsageError(f"stream {spec.name}: there are no samples [S, H, W, {spec.channels}] to fit")
+    thresholds = choose_thresholds(spec.classes, [np.abs(s.astype(np.int32)).sum(-1) for s, _ in gathered])
+    symbol_hist = np.zeros((spec.sides * spec.classes * spec.channels, spec.alphabet))
+    class_hist = np.zeros((spec.sides, len(PASSES), spec.classes + 1, spec.classes + 1, spec.classes))
+    channel = np.arange(spec.channels)
+    for symbols, side in gathered:
+        labels = activity(symbols, thresholds)
+        for part in range(len(symbols)):  # a slice at a time, to bound memory
+            token = side[part].astype(np.int64) * spec.classes + labels[part]
+            flat = ((token[..., None] * spec.channels + channel) * spec.alphabet + shifted(symbols[part], spec)).ravel()
+            flat = flat[np.repeat((labels[part] > 0).ravel(), spec.channels)] if spec.classes > 1 else flat
+            np.add.at(symbol_hist.ravel(), *np.unique(flat, return_counts=True))
+        if spec.classes > 1:
+            for at, number, past, around in class_contexts(labels, None, spec.classes):
+                np.add.at(class_hist, (side[at], number, past, around, labels[at]), 1)
+    hist = symbol_hist.reshape(spec.sides, spec.classes, spec.channels, spec.alphabet)
+    rows, counts = cluster(hist + options.backoff * _distribution(_coarser(hist)), options)
+    if spec.classes == 1:
+        return StaticModel(spec, symbol_counts=counts, symbol_rows=rows)
+    class_rows, class_counts = cluster(class_hist + options.backoff * _distribution(_near_contexts(class_hist)), options)
+    class_bits = _class_bits(class_hist, class_rows, class_counts)
+    return StaticModel(
+        spec,
+        symbol_counts=counts,
+        symbol_rows=rows,
+        thresholds=thresholds,
+        class_counts=class_counts,
+        class_rows=class_rows,
+        class_bits=class_bits,
+    )
+
+
+def fit_sequence(
+    spec: StreamSpec, positions: int, samples: Iterable[tuple[Ints, Ints | Sequence[int]]], options: FitOptions = FitOptions()
+) -> StaticModel:
+    """The model of a sequence stream of at most `positions` tokens an item, from (symbols [N, K, C], lengths [N])."""
+    hist = np.zeros((1, positions, spec.channels, spec.alphabet))
+    for symbols, lengths in samples:
+        if symbols.ndim != 3 or symbols.shape[2] != spec.channels or symbols.shape[1] > positions:
+            raise UsageError(f"stream {spec.name}: a sample of shape {symbols.shape} does not fit")
+        place = np.arange(symbols.shape[1])
+        item, position = np.nonzero(place < np.asarray(lengths).reshape(-1, 1))
+        moved = shifted(symbols[item, position], spec)
+        np.add.at(hist[0], (position[:, None], np.arange(spec.channels), moved), 1)
+    if spec.kind != "sequence" or not hist.any():
+        raise UsageError(f"stream {spec.name}: there are no samples to fit")
+    rows, counts = cluster(hist + options.backoff * _distribution(_coarser(hist)), options)
+    return StaticModel(spec, symbol_counts=counts, symbol_rows=rows)
+
+
+def choose_thresholds(classes: int, totals: Sequence[Ints]) -> npt.NDArray[np.int32]:
+    """[classes-1] rising integers from 1, in geometric steps as far as integers allow, the last near the largest totals."""
+    if classes == 1:
+        return np.zeros(0, np.int32)
+    top = float(np.quantile(np.concatenate([t.ravel() for t in totals]), 0.998))
+
+    def steps(ratio: float) -> list[int]:
+        out = [1]
+        while len(out) < classes - 1:
+            out.append(max(out[-1] + 1, int(out[-1] * ratio + 0.5)))
+        return out
+
+    ratios = [1 + k / 64 for k in range(256)]
+    return np.array(min((steps(r) for r in ratios), key=lambda s: abs(s[-1] - top)), np.int32)
+
+
+def cluster(hist: Floats, options: FitOptions) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint32]]:
+    """Rows [...] into at most options.tables, for histograms [..., A] of positive sums, and those tables' counts [K, A]."""
+    flat = hist.reshape(-1, hist.shape[-1])
+    mass = flat.sum(1)
+    spread = (flat @ np.abs(np.arange(flat.shape[1]) - flat.shape[1] // 2)) / mass  # orders rows from peaked to wide
+    lean = (flat @ np.arange(flat.shape[1])) / mass
+    bits = mass * -(_distribution(flat) * np.log2(_distribution(flat) + 1e-12)).sum(1)
+    order = np.lexsort((lean, spread))
+    share = np.cumsum(bits[order] + 1e-3 * bits.sum() / len(bits))
+    tables = min(options.tables, len(flat))
+    rows = np.empty(len(flat), np.int64)
+    rows[order] = np.minimum((share / share[-1] * tables).astype(np.int64), tables - 1)
+    for _ in range(options.rounds):
+        centres = _centres(flat, rows, tables, options.tail)
+        moved = np.argmin(flat @ -np.log2(centres.T), axis=1)
+        if (moved == rows).all():
+            break
+        rows = moved
+    used, rows = np.unique(rows, return_inverse=True)
+    counts = np.maximum(1, np.rint(_centres(flat, rows, len(used), options.tail) * TOTAL)).astype(np.uint32)
+    return rows.reshape(hist.shape[:-1]).astype(np.uint16), counts
+
+
+def _centres(flat: Floats, rows: Ints, tables: int, tail: float) -> Floats:
+    """The distribution [tables, A] of each cluster, with its heavy tail."""
+    sums = np.zeros((tables, flat.shape[1]))
+    np.add.at(sums, rows, flat)
+    distance = np.abs(np.arange(flat.shape[1]) - np.argmax(sums, axis=1)[:, None])
+    heavy = 1.0 / (1 + distance) ** 2
+    return _distribution(sums + tail * heavy / heavy.sum(1, keepdims=True))
+
+
+def _coarser(hist: Floats) -> Floats:
+    """What backs a row [side, class, channel] up: the channels around it of all sides, those of the classes beside it, and
+    a little of everything."""
+    over = hist.sum(0, keepdims=True)
+    reach = max(1, hist.shape[2] // 20)
+    summed = np.concatenate([np.zeros_like(over[:, :, :1]), np.cumsum(over, axis=2)], axis=2)
+    low = np.maximum(np.arange(hist.shape[2]) - reach, 0)
+    high = np.minimum(np.arange(hist.shape[2]) + reach + 1, hist.shape[2])
+    near = summed[:, :, high] - summed[:, :, low]
+    wide = np.pad(near, ((0, 0), (1, 1), (0, 0), (0, 0)))
+    near = near + 0.1 * (wide[:, :-2] + wide[:, 2:])
+    everything = over.sum((1, 2), keepdims=True)
+    return np.broadcast_to(near + 1e-6 * everything + 1e-9, hist.shape)
+
+
+def _near_contexts(hist: Floats) -> Floats:
+    """What backs a row [side, pass, past, around] of classes up: the contexts beside it, and a little of everything."""
+    out = 1e-4 * hist.sum((0, 2, 3), keepdims=True) + 1e-3 * hist.sum((0, 2), keepdims=True) + 1e-9
+    known = hist[:, :, :-1, :-1]  # the last context is "none", beside nothing
+    padded = np.pad(known, ((0, 0), (0, 0), (1, 1), (1, 1), (0, 0)))
+    near = np.zeros_like(hist)
+    for dy in range(3):
+        for dx in range(3):
+            near[:, :, :-1, :-1] += padded[:, :, dy : dy + known.shape[2], dx : dx + known.shape[3]]
+    return out + near + hist.sum(0, keepdims=True) * 0.1
+
+
+def _class_bits(hist: Floats, rows: Ints, counts: Ints) -> npt.NDArray[np.float32]:
+    """[sides, classes]: the mean cost of each class over the samples."""
+    bits = -np.log2(_distribution(counts.astype(np.float64)))[rows]
+    seen = hist.sum((1, 2, 3))
+    return np.where(seen > 0, (hist * bits).sum((1, 2, 3)) / np.maximum(seen, 1), bits.max((1, 2, 3))).astype(np.float32)
+
+
+def _distribution(hist: Floats) -> Floats:
+    return np.asarray(hist / hist.sum(-1, keepdims=True))
+
+
+def _side(symbols: Ints, side: Ints | None) -> Ints:
+    return np.zeros(symbols.shape[:3], np.int64) if side is None else side
