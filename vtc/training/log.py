@@ -1,0 +1,123 @@
+"""What a run tells: `log.jsonl`, one JSON object a line, a progress line on stderr, and `curves.png`."""
+
+import json
+import math
+from collections import defaultdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from torch import Tensor
+
+from vtc.errors import TrainingError
+
+
+class Meter:
+    """Means of the parts of the loss since the last reading; they stay on the device until they are read."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, list[Tensor]] = defaultdict(list)
+
+    def add(self, parts: dict[str, Tensor]) -> None:
+        """Take in one step's parts."""
+        for name, part in parts.items():
+            self._parts[name].append(part)
+
+    def read(self) -> dict[str, float]:
+        """The means, empty when nothing was added, and begin anew. Checks as `check` does."""
+        means = self._means()
+        self.check()
+        self._parts.clear()
+        return means
+
+    def check(self) -> None:
+        """Raise `TrainingError` when the loss or the gradient is no longer a number."""
+        means = self._means()
+        if not all(math.isfinite(means.get(name, 0.0)) for name in ("loss", "norm")):
+            hint = "resume from the last checkpoint, or start again with a lower learning rate"
+            raise TrainingError("the loss is no longer a finite number", hint)
+
+    def _means(self) -> dict[str, float]:
+        return {name: torch.stack(parts).float().mean().item() for name, parts in self._parts.items()}
+
+
+class RunLog:
+    """The log of a run in the folder `out`. Lines of steps after `step`, which will be run again, are dropped."""
+
+    def __init__(self, out: Path, title: str, step: int, show: bool) -> None:
+        self.path, self.curves = out / "log.jsonl", out / "curves.png"
+        lines = read_log(self.path) if step else []
+        kept = [line for line in lines if line["step"] <= step]
+        self.path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        columns = (TextColumn(title), BarColumn(20), TextColumn("{task.percentage:.1f} %"), TimeElapsedColumn())
+        console = Console(stderr=True, quiet=not show)
+        self._progress = Progress(*columns, TextColumn("{task.description}"), console=console, disable=not show)
+        self._task = self._progress.add_task("", total=1.0)
+
+    def __enter__(self) -> "RunLog":
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def write(self, position: float, line: dict[str, Any]) -> None:
+        """Append a line, and show it."""
+        with self.path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        text = " ".join(
+            f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in line.items()
+        )
+        self._progress.update(self._task, completed=position, description=text)
+
+    def say(self, text: str) -> None:
+        """Print a line above the progress."""
+        self._progress.console.print(text, highlight=False, markup=False)
+
+    def draw(self) -> None:
+        """Draw `curves.png` anew, where matplotlib is installed."""
+        draw_curves(read_log(self.path), self.curves)
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The lines of a `log.jsonl`; a last line that was cut off is left out."""
+    lines: list[dict[str, Any]] = []
+    for text in path.read_text().splitlines() if path.exists() else []:
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            break
+    return lines
+
+
+def draw_curves(lines: list[dict[str, Any]], path: Path) -> None:
+    """Plot losses and evaluation figures against steps, a panel each. Does nothing without matplotlib."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return
+    machine = {"step", "lr", "stage", "clips/s", "wait", "elapsed"}
+    series: dict[str, tuple[list[int], list[float]]] = defaultdict(lambda: ([], []))
+    for line in lines:
+        for name, value in line.items():
+            if name not in machine and isinstance(value, int | float):
+                series[name][0].append(line["step"])
+                series[name][1].append(value)
+    if not series:
+        return
+    columns = min(3, len(series))
+    rows = math.ceil(len(series) / columns)
+    figure = Figure(figsize=(4 * columns, 2.6 * rows), layout="constrained")
+    for i, (name, (steps, values)) in enumerate(series.items()):
+        panel = figure.add_subplot(rows, columns, i + 1)
+        panel.plot(steps, values, linewidth=1)
+        panel.set_title(name, fontsize=9)
+        panel.grid(alpha=0.3)
+    part = path.with_name(f".{path.name}")
+    figure.savefig(part, format="png", dpi=90)
+    part.replace(path)

@@ -1,0 +1,79 @@
+"""Recipes: everything about a training run that is not the data or the machine, as frozen data."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+
+from vtc.errors import TrainingError, UsageError
+
+GRID = 16
+"""Pixels and frames: crops start on this grid, because prepared arrays (the base layer) are made on it."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the schedule. `share` of it in (0, 1]; `frozen` names parameters (by dotted prefix) that rest in it."""
+
+    name: str
+    share: float
+    latents: bool = True
+    frozen: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train one size of one tokenizer.
+
+    crop and sides in pixels, frames and cache_frames in frames; warmup is a share of the schedule in [0, 1); ema is the
+    decay per step in [0, 1); clip_norm bounds the gradient's norm; sides are the short sides that videos are scaled to
+    (drawn per video, so repeat a side to weigh it).
+    """
+
+    name: str
+    tokenizer: str
+    size: str
+    batch: int
+    lr: float
+    crop: int = 128
+    frames: int = 16
+    weight_decay: float = 0.01
+    warmup: float = 0.03
+    ema: float = 0.999
+    clip_norm: float = 1.0
+    sides: tuple[int, ...] = (128, 128, 160, 240)
+    cache_frames: int = 80
+    stages: tuple[Stage, ...] = (Stage("all", 1.0),)
+
+    def __post_init__(self) -> None:
+        shares = [stage.share for stage in self.stages]
+        rules = {
+            "batch and frames are at least 1": min(self.batch, self.frames) >= 1,
+            f"crop is a multiple of {GRID}": self.crop > 0 and self.crop % GRID == 0,
+            "sides are at least as long as the crop": min(self.sides) >= self.crop,
+            "cache_frames holds a clip": self.cache_frames >= self.frames,
+            "lr is positive": self.lr > 0,
+            "warmup and ema are in [0, 1)": 0 <= self.warmup < 1 and 0 <= self.ema < 1,
+            "shares of stages are positive and sum to 1": bool(shares)
+            and min(shares) > 0
+            and abs(sum(shares) - 1) < 1e-6,
+        }
+        broken = [rule for rule, kept in rules.items() if not kept]
+        if broken:
+            raise TrainingError(f"recipe {self.name}-{self.size} breaks a rule: {'; '.join(broken)}")
+
+    def to_json(self) -> str:
+        """The recipe as one JSON object, as stored in checkpoints and cards."""
+        return json.dumps(dataclasses.asdict(self))
+
+
+recipes: dict[tuple[str, str], Recipe] = {}
+"""All recipes by (name, size)."""
+
+
+def find_recipe(name: str, size: str) -> Recipe:
+    """The recipe of that name and size; `UsageError` listing what there is otherwise."""
+    recipe = recipes.get((name, size))
+    if recipe is None:
+        known = ", ".join(" ".join(key) for key in sorted(recipes))
+        raise UsageError(f"there is no recipe {name} of size {size}", f"there are: {known}")
+    return recipe
