@@ -1,0 +1,106 @@
+"""Where the tiles of a frame lie, and how decoded tiles are blended.
+
+Only the network is tiled; the base layer works on whole frames. A frame up to `MAX_AREA` is one tile. A larger one is split into tiles
+of one size (so that they batch) that overlap by 32 pixels or more; in the overlap one tile fades linearly into the next.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+MULTIPLE = 16
+OVERLAP = 32
+MAX_AREA = 512 * 512
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Tiles of one size over a frame: `tops` x `lefts` are their corners, row by row. All numbers are multiples of 16 pixels."""
+
+    height: int
+    width: int
+    tile_height: int
+    tile_width: int
+    tops: tuple[int, ...]
+    lefts: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        return len(self.tops) * len(self.lefts)
+
+    @cached_property
+    def windows(self) -> tuple[tuple[slice, slice], ...]:
+        """The rows and columns of every tile."""
+        return tuple(
+            (slice(top, top + self.tile_height), slice(left, left + self.tile_width))
+            for top in self.tops
+            for left in self.lefts
+        )
+
+    @cached_property
+    def weights(self) -> tuple[np.ndarray, ...]:
+        """The share of every tile in its pixels, float32 `[tile_height, tile_width]`; the shares of a pixel sum to 1."""
+        rows = ramps(self.height, self.tile_height, self.tops)
+        columns = ramps(self.width, self.tile_width, self.lefts)
+        return tuple(row[:, None] * column[None, :] for row in rows for column in columns)
+
+
+def layout(height: int, width: int, max_area: int = MAX_AREA) -> Layout:
+    """The tiles of a frame of `height` x `width` pixels, both multiples of 16; no tile is larger than `max_area` pixels.
+
+    Among the grids that fit, the one that costs the fewest pixels in all, then the one with the fewest tiles. (A `max_area` too small for
+    tiles that overlap gives tiles of the smallest size that can.)
+    """
+    if height <= 0 or width <= 0 or height % MULTIPLE or width % MULTIPLE:
+        raise ValueError(f"frame of {width}x{height}: not a multiple of {MULTIPLE}")
+    fits, others = [], []
+    for down in range(1, _most(height) + 1):
+        tall = _tile_side(height, down)
+        for across in range(1, _most(width) + 1):
+            wide = _tile_side(width, across)
+            cost = tall * wide * down * across
+            others.append((tall * wide, cost, down * across, down, across))
+            if tall * wide <= max_area:
+                fits.append((cost, down * across, down, across))
+                break
+    down, across = min(fits)[2:] if fits else min(others)[3:]
+    tall, wide = _tile_side(height, down), _tile_side(width, across)
+    return Layout(height, width, tall, wide, _corners(height, tall, down), _corners(width, wide, across))
+
+
+def ramps(size: int, tile: int, corners: tuple[int, ...]) -> list[np.ndarray]:
+    """Along one axis: the share of every tile in its own pixels, float32 `[tile]`, linear in the overlaps, 1 elsewhere; sums to 1."""
+    shares = []
+    place = np.arange(tile, dtype=np.float64) + 0.5
+    for i, corner in enumerate(corners):
+        share = np.ones(tile)
+        if i > 0:
+            share = np.minimum(share, place / (corners[i - 1] + tile - corner))
+        if i + 1 < len(corners):
+            share = np.minimum(share, (tile - place) / (corner + tile - corners[i + 1]))
+        shares.append(share)
+    total = np.zeros(size)
+    for share, corner in zip(shares, corners):
+        total[corner : corner + tile] += share
+    return [
+        (share / total[corner : corner + tile]).astype(np.float32) for share, corner in zip(shares, corners)
+    ]
+
+
+def _most(size: int) -> int:
+    """The largest number of tiles along a side: there each one still brings 32 pixels of its own."""
+    return max(1, (size - OVERLAP) // OVERLAP)
+
+
+def _tile_side(size: int, count: int) -> int:
+    """The smallest multiple of 16 with which `count` tiles, overlapping by `OVERLAP`, cover `size` pixels."""
+    need = -(-(size + (count - 1) * OVERLAP) // count)
+    return -(-need // MULTIPLE) * MULTIPLE
+
+
+def _corners(size: int, tile: int, count: int) -> tuple[int, ...]:
+    """Evenly spread corners, rounded down to multiples of 16; the last tile ends where the frame ends."""
+    if count == 1:
+        return (0,)
+    return tuple(i * (size - tile) // (count - 1) // MULTIPLE * MULTIPLE for i in range(count))
