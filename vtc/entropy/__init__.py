@@ -2,11 +2,13 @@
 
 from vtc.entropy.coder import RangeReader, RangeWriter, Tables
 from vtc.entropy.fit import FitOptions, fit_grid, fit_sequence
+from vtc.entropy.packed import PackedModel
 from vtc.entropy.static import StaticModel
 from vtc.entropy.stream import StreamSpec, symbols_crc
 
 __all__ = [
     "FitOptions",
+    "PackedModel",
     "RangeReader",
     "RangeWriter",
     "StaticModel",

@@ -1,13 +1,14 @@
 """Range coding with integer frequency tables. The only user of constriction.
 
-Every table is a row of integer frequencies, given to constriction as float64: integers are exact there, its arithmetic on
-them (`perfect=False`) is plain IEEE, so the models are the same on every machine. The dtype is thereby part of the format.
-Symbols are coded grouped by row (stable order), one call a row: as fast as one shared table.
+Every table is a row of integer frequencies, given to constriction as float64: integers are exact there, and what it does
+with them (`perfect=False`) is plain IEEE arithmetic, so the models are the same on every machine. The dtype is thereby
+part of the format. Symbols are coded grouped by row (stable order), one call a row: as fast as one shared table.
 
 The bytes are the code value, most significant first, cut to the shortest string that still lies in the final interval
 when continued by zeros: on average one byte above the information, where whole 32-bit words would cost about four.
 """
 
+from functools import cached_property
 from typing import Any
 
 import constriction  # type: ignore[import-untyped,unused-ignore]
@@ -30,7 +31,7 @@ class Tables:
 
     def __init__(self, counts: Ints) -> None:
         counts = np.asarray(counts)
-        if counts.ndim != 2 or not 1 <= counts.shape[0] <= 65535 or counts.shape[1] < 2 or counts.dtype.kind not in "iu":
+        if counts.ndim != 2 or counts.dtype.kind not in "iu" or not 1 <= len(counts) <= 65535 or counts.shape[1] < 2:
             raise BundleError(f"frequency tables of shape {counts.shape} and type {counts.dtype} cannot be used")
         if int(counts.min()) < 1 or int(counts.astype(np.int64).sum(1).max()) > MAX_TOTAL:
             raise BundleError("a frequency table has a count below 1 or a total above 2**22")
@@ -43,13 +44,15 @@ class Tables:
     def model(self, row: int) -> Any:
         """constriction's model of a row, made at first use."""
         if row not in self._models:
-            self._models[row] = constriction.stream.model.Categorical(self.counts[row].astype(np.float64), perfect=False)
+            frequencies = self.counts[row].astype(np.float64)
+            self._models[row] = constriction.stream.model.Categorical(frequencies, perfect=False)
         return self._models[row]
 
+    @cached_property
     def bits(self) -> npt.NDArray[np.float32]:
         """[K, A]: what each symbol costs in each row, in bits."""
         counts = self.counts.astype(np.float64)
-        return (np.log2(counts.sum(1, keepdims=True)) - np.log2(counts)).astype(np.float32)
+        return np.asarray(np.log2(counts.sum(1, keepdims=True)) - np.log2(counts), np.float32)
 
 
 def _grouped(rows: Ints, tables: Tables) -> tuple[npt.NDArray[np.intp], list[tuple[int, int, int]]]:
@@ -62,7 +65,7 @@ def _grouped(rows: Ints, tables: Tables) -> tuple[npt.NDArray[np.intp], list[tup
 
 
 class RangeWriter:
-    """Codes symbols to bytes. Calls of `put` are read back by calls of `RangeReader.get` with the same rows and tables."""
+    """Codes symbols to bytes; `RangeReader.get` reads each `put` back, given the same rows and tables."""
 
     def __init__(self) -> None:
         self._coder = constriction.stream.queue.RangeEncoder()
@@ -77,21 +80,22 @@ class RangeWriter:
     def finish(self) -> bytes:
         """All that was put, as bytes; no symbols give no bytes."""
         written, (lower, width) = self._coder.pos()
-        words = np.asarray(self._coder.get_compressed()).astype(">u4")
-        head = int.from_bytes(words[:written].tobytes(), "big")
-        # The head was sealed with this point; undo its carry, then apply that of the shortest value in [lower, lower + width).
+        words: npt.NDArray[np.uint32] = self._coder.get_compressed()
+        head = int.from_bytes(words[:written].astype(">u4").tobytes(), "big")
+        # These words were sealed with a point of constriction's choice: take its carry out again. What follows them may be
+        # any value in [lower, lower + width), with a carry of its own: choose the one of the fewest bytes.
         head -= (lower + (1 << _STATE // 2) - 1) >> _STATE
         for kept in range(0, _STATE + 8, 8):
             unit = 1 << (_STATE - kept)
             value = -(-lower // unit) * unit
             if value < lower + width:
                 break
-        code = (head << _STATE) + value
+        code: int = (head << _STATE) + value
         return code.to_bytes(written * 4 + _STATE // 8, "big").rstrip(b"\0")
 
 
 class RangeReader:
-    """Reads what RangeWriter wrote. Bytes that no writer could have written raise DamageError, or give wrong symbols."""
+    """Reads what RangeWriter wrote. Other bytes raise DamageError or give wrong symbols: check their CRC first."""
 
     def __init__(self, data: bytes) -> None:
         padded = data + bytes(-len(data) % 4 + 8)

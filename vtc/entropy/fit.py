@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vtc.entropy.static import PASSES, StaticModel, activity, class_contexts
-from vtc.entropy.stream import Ints, StreamSpec, shifted
+from vtc.entropy.stream import Ints, Lengths, StreamSpec, check_grid, check_sequence, shifted
 from vtc.errors import UsageError
 
 Floats = npt.NDArray[np.float64]
@@ -22,40 +22,42 @@ TOTAL = 1 << 20  # what a table's counts sum to, about
 
 @dataclass(frozen=True)
 class FitOptions:
-    """tables: most tables for symbols, and for classes. rounds: of k-means. backoff: pseudo-symbols of the coarser
-    histogram in each row. tail: pseudo-symbols of a heavy-tailed distribution in each table, so that all stay codable."""
+    """tables: the most there may be for symbols, and for classes. rounds: of k-means. backoff: how many symbols' worth of
+    a coarser histogram each row gets. tail: how many of a heavy-tailed one each table gets, so that all stay codable."""
 
     tables: int = 128
     rounds: int = 12
-    backoff: float = 4.0
+    backoff: float = 16.0
     tail: float = 1.0
 
 
-def fit_grid(spec: StreamSpec, samples: Iterable[GridSample], options: FitOptions = FitOptions()) -> StaticModel:
+DEFAULT = FitOptions()
+
+
+def fit_grid(spec: StreamSpec, samples: Iterable[GridSample], options: FitOptions = DEFAULT) -> StaticModel:
     """The model of a grid stream from (symbols [S, H, W, C], side [S, H, W] or None) samples, each a run of slices."""
-    gathered = [(symbols, _side(symbols, side)) for symbols, side in samples]
-    if spec.kind != "grid" or not gathered or any(s.ndim != 4 or s.shape[3] != spec.channels for s, _ in gathered):
-        raise UsageError(f"stream {spec.name}: there are no samples [S, H, W, {spec.channels}] to fit")
-    thresholds = choose_thresholds(spec.classes, [np.abs(s.astype(np.int32)).sum(-1) for s, _ in gathered])
-    symbol_hist = np.zeros((spec.sides * spec.classes * spec.channels, spec.alphabet))
+    gathered = [(z, np.zeros(z.shape[:3], np.uint8) if side is None else side) for z, side in samples]
+    if spec.kind != "grid" or not gathered:
+        raise UsageError(f"stream {spec.name}: there are no grid samples to fit")
+    totals = [np.abs(check_grid(z, spec).astype(np.int32)).sum(-1) for z, _ in gathered]
+    thresholds = choose_thresholds(spec.classes, totals)
+    hist = np.zeros((spec.sides, spec.classes, spec.channels, spec.alphabet))
     class_hist = np.zeros((spec.sides, len(PASSES), spec.classes + 1, spec.classes + 1, spec.classes))
-    channel = np.arange(spec.channels)
-    for symbols, side in gathered:
-        labels = activity(symbols, thresholds)
-        for part in range(len(symbols)):  # a slice at a time, to bound memory
-            token = side[part].astype(np.int64) * spec.classes + labels[part]
-            flat = ((token[..., None] * spec.channels + channel) * spec.alphabet + shifted(symbols[part], spec)).ravel()
-            flat = flat[np.repeat((labels[part] > 0).ravel(), spec.channels)] if spec.classes > 1 else flat
-            np.add.at(symbol_hist.ravel(), *np.unique(flat, return_counts=True))
-        if spec.classes > 1:
-            for at, number, past, around in class_contexts(labels, None, spec.classes):
-                np.add.at(class_hist, (side[at], number, past, around, labels[at]), 1)
-    hist = symbol_hist.reshape(spec.sides, spec.classes, spec.channels, spec.alphabet)
+    for symbols, sides in gathered:
+        past = None
+        for z, side in zip(symbols, sides, strict=True):
+            labels = activity(z, thresholds)
+            coded = labels > 0 if spec.classes > 1 else np.ones(labels.shape, np.bool_)
+            token = side[coded][:, None], labels[coded][:, None]
+            _count(hist, *token, np.arange(spec.channels), shifted(z[coded], spec))
+            for at, number, before, around in class_contexts(labels, past, spec.classes) if spec.classes > 1 else ():
+                _count(class_hist, side[at], number, before, around, labels[at])
+            past = labels
     rows, counts = cluster(hist + options.backoff * _distribution(_coarser(hist)), options)
     if spec.classes == 1:
         return StaticModel(spec, symbol_counts=counts, symbol_rows=rows)
-    class_rows, class_counts = cluster(class_hist + options.backoff * _distribution(_near_contexts(class_hist)), options)
-    class_bits = _class_bits(class_hist, class_rows, class_counts)
+    backed = class_hist + options.backoff * _distribution(_near_contexts(class_hist))
+    class_rows, class_counts = cluster(backed, options)
     return StaticModel(
         spec,
         symbol_counts=counts,
@@ -63,30 +65,28 @@ def fit_grid(spec: StreamSpec, samples: Iterable[GridSample], options: FitOption
         thresholds=thresholds,
         class_counts=class_counts,
         class_rows=class_rows,
-        class_bits=class_bits,
+        class_bits=_class_bits(backed, class_rows, class_counts),
     )
 
 
 def fit_sequence(
-    spec: StreamSpec, positions: int, samples: Iterable[tuple[Ints, Ints | Sequence[int]]], options: FitOptions = FitOptions()
+    spec: StreamSpec, positions: int, samples: Iterable[tuple[Ints, Lengths]], options: FitOptions = DEFAULT
 ) -> StaticModel:
     """The model of a sequence stream of at most `positions` tokens an item, from (symbols [N, K, C], lengths [N])."""
     hist = np.zeros((1, positions, spec.channels, spec.alphabet))
     for symbols, lengths in samples:
-        if symbols.ndim != 3 or symbols.shape[2] != spec.channels or symbols.shape[1] > positions:
-            raise UsageError(f"stream {spec.name}: a sample of shape {symbols.shape} does not fit")
-        place = np.arange(symbols.shape[1])
-        item, position = np.nonzero(place < np.asarray(lengths).reshape(-1, 1))
-        moved = shifted(symbols[item, position], spec)
-        np.add.at(hist[0], (position[:, None], np.arange(spec.channels), moved), 1)
-    if spec.kind != "sequence" or not hist.any():
+        kept = check_sequence(symbols, lengths, spec)[:, :positions]
+        position = np.nonzero(kept)[1]
+        moved = shifted(symbols[:, :positions][kept], spec)
+        _count(hist, 0, position[:, None], np.arange(spec.channels), moved)
+    if not hist.any():
         raise UsageError(f"stream {spec.name}: there are no samples to fit")
     rows, counts = cluster(hist + options.backoff * _distribution(_coarser(hist)), options)
     return StaticModel(spec, symbol_counts=counts, symbol_rows=rows)
 
 
 def choose_thresholds(classes: int, totals: Sequence[Ints]) -> npt.NDArray[np.int32]:
-    """[classes-1] rising integers from 1, in geometric steps as far as integers allow, the last near the largest totals."""
+    """[classes-1] rising integers from 1, in geometric steps as far as integers go, the last near the largest totals."""
     if classes == 1:
         return np.zeros(0, np.int32)
     top = float(np.quantile(np.concatenate([t.ravel() for t in totals]), 0.998))
@@ -102,7 +102,7 @@ def choose_thresholds(classes: int, totals: Sequence[Ints]) -> npt.NDArray[np.in
 
 
 def cluster(hist: Floats, options: FitOptions) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint32]]:
-    """Rows [...] into at most options.tables, for histograms [..., A] of positive sums, and those tables' counts [K, A]."""
+    """For histograms [..., A] of positive sums: which table each uses, [...], and the tables' counts [K, A]."""
     flat = hist.reshape(-1, hist.shape[-1])
     mass = flat.sum(1)
     spread = (flat @ np.abs(np.arange(flat.shape[1]) - flat.shape[1] // 2)) / mass  # orders rows from peaked to wide
@@ -134,18 +134,17 @@ def _centres(flat: Floats, rows: Ints, tables: int, tail: float) -> Floats:
 
 
 def _coarser(hist: Floats) -> Floats:
-    """What backs a row [side, class, channel] up: the channels around it of all sides, those of the classes beside it, and
-    a little of everything."""
+    """What backs a row [side, class, channel] up: the channels near it, of all sides, and less of the classes beside it."""
     over = hist.sum(0, keepdims=True)
-    reach = max(1, hist.shape[2] // 20)
-    summed = np.concatenate([np.zeros_like(over[:, :, :1]), np.cumsum(over, axis=2)], axis=2)
-    low = np.maximum(np.arange(hist.shape[2]) - reach, 0)
-    high = np.minimum(np.arange(hist.shape[2]) + reach + 1, hist.shape[2])
+    channels = hist.shape[2]
+    reach = max(1, channels // 20)
+    summed = np.pad(np.cumsum(over, axis=2), ((0, 0), (0, 0), (1, 0), (0, 0)))
+    low = np.maximum(np.arange(channels) - reach, 0)
+    high = np.minimum(np.arange(channels) + reach + 1, channels)
     near = summed[:, :, high] - summed[:, :, low]
-    wide = np.pad(near, ((0, 0), (1, 1), (0, 0), (0, 0)))
-    near = near + 0.1 * (wide[:, :-2] + wide[:, 2:])
-    everything = over.sum((1, 2), keepdims=True)
-    return np.broadcast_to(near + 1e-6 * everything + 1e-9, hist.shape)
+    beside = np.pad(near, ((0, 0), (1, 1), (0, 0), (0, 0)))
+    near = near + 0.1 * (beside[:, :-2] + beside[:, 2:]) + 1e-6 * over.sum((1, 2), keepdims=True) + 1e-9
+    return np.broadcast_to(near, hist.shape)
 
 
 def _near_contexts(hist: Floats) -> Floats:
@@ -157,19 +156,21 @@ def _near_contexts(hist: Floats) -> Floats:
     for dy in range(3):
         for dx in range(3):
             near[:, :, :-1, :-1] += padded[:, :, dy : dy + known.shape[2], dx : dx + known.shape[3]]
-    return out + near + hist.sum(0, keepdims=True) * 0.1
+    return np.asarray(out + near + hist.sum(0, keepdims=True) * 0.1)
 
 
 def _class_bits(hist: Floats, rows: Ints, counts: Ints) -> npt.NDArray[np.float32]:
-    """[sides, classes]: the mean cost of each class over the samples."""
+    """[sides, classes]: the mean cost of each class over its contexts."""
     bits = -np.log2(_distribution(counts.astype(np.float64)))[rows]
-    seen = hist.sum((1, 2, 3))
-    return np.where(seen > 0, (hist * bits).sum((1, 2, 3)) / np.maximum(seen, 1), bits.max((1, 2, 3))).astype(np.float32)
+    return np.asarray((hist * bits).sum((1, 2, 3)) / hist.sum((1, 2, 3)), np.float32)
+
+
+def _count(hist: Floats, *index: Ints | int) -> None:
+    """Adds 1 at every place of the broadcast indices."""
+    places = [np.asarray(i, np.int64).ravel() for i in np.broadcast_arrays(*index)]
+    where, times = np.unique(np.ravel_multi_index(places, hist.shape), return_counts=True)
+    hist.reshape(-1)[where] += times
 
 
 def _distribution(hist: Floats) -> Floats:
     return np.asarray(hist / hist.sum(-1, keepdims=True))
-
-
-def _side(symbols: Ints, side: Ints | None) -> Ints:
-    return np.zeros(symbols.shape[:3], np.int64) if side is None else side
