@@ -21,6 +21,7 @@ import numpy as np
 from vtc.errors import TrainingError, VtcError
 from vtc.training.data import Clip, Index
 from vtc.training.recipe import GRID, Recipe
+from vtc.training.report import Reporter
 
 Prepare = Callable[[np.ndarray, np.random.Generator], dict[str, np.ndarray]]
 STRIDE = 4
@@ -70,7 +71,7 @@ def build_cache(
     *,
     seed: int = 0,
     workers: int | None = None,
-    progress: bool = True,
+    reporter: Reporter | None = None,
 ) -> Cache:
     """Cache every video of `index` that is not in `folder` yet, and return what `recipe` can use of it.
 
@@ -81,8 +82,9 @@ def build_cache(
     missing = [job for job in jobs if not (job.folder / "clip.json").exists()]
     folder.mkdir(parents=True, exist_ok=True)
     workers = min(workers or os.cpu_count() or 1, len(missing))
-    for _ in _progress(_run(missing, prepare, workers), len(jobs) - len(missing), len(jobs), progress):
-        pass
+    for done, _ in enumerate(_run(missing, prepare, workers), 1 + len(jobs) - len(missing)):
+        if reporter:
+            reporter.caching(done, len(jobs))
     return _select(index, recipe, jobs)
 
 
@@ -209,19 +211,6 @@ def _run(jobs: list[Job], prepare: Prepare, workers: int) -> Iterator[None]:
         raise TrainingError("a caching process died, perhaps for lack of memory", hint) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _progress(done: Iterator[None], start: int, total: int, show: bool) -> Iterator[None]:
-    """Pass `done` through, with a bar on stderr."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("caching videos"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not show or start == total) as bar:
-        task = bar.add_task("", total=total, completed=start)
-        for each in done:
-            bar.advance(task)
-            yield each
 
 
 def _select(index: Index, recipe: Recipe, jobs: list[Job]) -> Cache:

@@ -1,15 +1,12 @@
-"""What a run tells: `log.jsonl`, one JSON object a line, a progress line on stderr, and `curves.png`."""
+"""What a run writes down: `log.jsonl`, one JSON object a line, and `curves.png`."""
 
 import json
 import math
 from collections import defaultdict
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from torch import Tensor
 
 from vtc.errors import TrainingError
@@ -47,37 +44,15 @@ class Meter:
 class RunLog:
     """The log of a run in the folder `out`. Lines of steps after `step`, which will be run again, are dropped."""
 
-    def __init__(self, out: Path, title: str, step: int, show: bool) -> None:
+    def __init__(self, out: Path, step: int) -> None:
         self.path, self.curves = out / "log.jsonl", out / "curves.png"
-        lines = read_log(self.path) if step else []
-        kept = [line for line in lines if line["step"] <= step]
+        kept = [line for line in read_log(self.path) if line["step"] <= step] if step else []
         self.path.write_text("".join(json.dumps(line) + "\n" for line in kept))
-        columns = (TextColumn(title), BarColumn(20), TextColumn("{task.percentage:.1f} %"), TimeElapsedColumn())
-        console = Console(stderr=True, quiet=not show)
-        self._progress = Progress(*columns, TextColumn("{task.description}"), console=console, disable=not show)
-        self._task = self._progress.add_task("", total=1.0)
 
-    def __enter__(self) -> "RunLog":
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
-
-    def write(self, position: float, line: dict[str, Any]) -> None:
-        """Append a line, and show it."""
+    def write(self, line: dict[str, Any]) -> None:
+        """Append a line."""
         with self.path.open("a") as file:
             file.write(json.dumps(line) + "\n")
-        text = " ".join(
-            f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in line.items()
-        )
-        self._progress.update(self._task, completed=position, description=text)
-
-    def say(self, text: str) -> None:
-        """Print a line above the progress."""
-        self._progress.console.print(text, highlight=False, markup=False)
 
     def draw(self) -> None:
         """Draw `curves.png` anew, where matplotlib is installed."""

@@ -19,8 +19,9 @@ from vtc.training.checkpoint import save_tensors
 from vtc.training.log import Meter, RunLog
 from vtc.training.objective import Objective
 from vtc.training.recipe import Recipe
+from vtc.training.report import Reporter
 from vtc.training.schedule import Schedule, stage_at
-from vtc.training.trainer import Trainer, load_init
+from vtc.training.trainer import Trainer
 
 CHECKPOINT, EMA = "checkpoint.safetensors", "ema.safetensors"
 
@@ -38,7 +39,6 @@ class Options:
     checkpoint_minutes: float = 3.0
     evaluate_minutes: float = 5.0
     log_every: int = 10
-    progress: bool = True
 
 
 @dataclass(frozen=True)
@@ -96,13 +96,13 @@ def run(
     cache: Cache,
     out: Path,
     options: Options,
-    init: dict[str, Tensor] | None = None,
+    reporter: Reporter | None = None,
 ) -> Outcome:
     """Train `model` and leave checkpoint, log, curves and, at the end, the averaged weights in the folder `out`.
 
     On the CPU, a run that was stopped and resumed ends with the very weights of one that was not (given steps, not
-    minutes, and the same number of threads). `init` are weights to start from. Raises `TrainingError` for a folder
-    that holds another run and for losses that stop being numbers.
+    minutes, and the same number of threads). Raises `TrainingError` for a folder that holds another run and for losses
+    that stop being numbers.
     """
     device = pick_device(options.device)
     if options.threads:
@@ -110,20 +110,13 @@ def run(
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")
     out.mkdir(parents=True, exist_ok=True)
-    left = load_init(model, init) if init is not None and not options.resume else []
     trainer = Trainer(recipe, objective, model, device, options.seed)
     state = _begin(trainer, cache, out, options)
     schedule = Schedule(state["steps"], state["minutes"], recipe.warmup)
-    title = f"{recipe.name}-{recipe.size}"
     batches = Batches(cache, recipe, options.seed)
-    with (
-        StopSignal() as stop,
-        Loader(batches, trainer.step, device) as loader,
-        RunLog(out, title, trainer.step, options.progress) as log,
-    ):
-        if left:
-            log.say(f"{len(left)} tensors have no match in the initial weights, {left[0]} among them")
-        watch = _Watch(trainer, loader, log, schedule, batches.held_out(), out, state, options)
+    reporter = reporter or Reporter()
+    with StopSignal() as stop, Loader(batches, trainer.step, device) as loader:
+        watch = _Watch(trainer, loader, schedule, batches.held_out(), out, state, options, reporter)
         if trainer.step == 0:
             watch.evaluate()
         while watch.position < 1 and not stop.asked:
@@ -161,17 +154,17 @@ class _Watch:
         self,
         trainer: Trainer,
         loader: Loader,
-        log: RunLog,
         schedule: Schedule,
         held: list[dict[str, Tensor]],
         out: Path,
         state: dict[str, Any],
         options: Options,
+        reporter: Reporter,
     ) -> None:
-        self.trainer, self.loader, self.log, self.schedule = trainer, loader, log, schedule
+        self.trainer, self.loader, self.schedule, self.reporter = trainer, loader, schedule, reporter
         self.out, self.state, self.options = out, state, options
         self.held = [{name: tensor.to(trainer.device) for name, tensor in clip.items()} for clip in held]
-        self.meter = Meter()
+        self.log, self.meter = RunLog(out, trainer.step), Meter()
         self.figures: dict[str, float] = {}
         self._zero = time.monotonic() - state["elapsed"]
         self._saved = self._judged = self._marked = self.elapsed
@@ -203,17 +196,22 @@ class _Watch:
         clips = (self.trainer.step - self._steps) * self.trainer.recipe.batch
         line = {"step": self.trainer.step, "stage": stage, **means, "lr": lr, "clips/s": clips / spent}
         line |= {"wait": (self.loader.waited - self._waited) / spent, "elapsed": self.elapsed}
-        self.log.write(self.position, {k: round(v, 7) if isinstance(v, float) else v for k, v in line.items()})
+        self._tell(line)
         self._marked, self._paused = self.elapsed, 0.0
         self._waited, self._steps = self.loader.waited, self.trainer.step
+
+    def _tell(self, line: dict[str, Any]) -> None:
+        rounded = {name: round(value, 7) if isinstance(value, float) else value for name, value in line.items()}
+        self.log.write(rounded)
+        self.reporter.progress(self.position, rounded)
 
     def evaluate(self) -> None:
         """Judge the averaged weights on the held-out clips."""
         began = self.elapsed
         with torch.no_grad():  # not inference mode: what models keep in caches must stay fit for training
             self.figures = self.trainer.objective.evaluate(self.trainer.average.model, self.held)
-        self.log.write(self.position, {"step": self.trainer.step, **self.figures, "elapsed": round(self.elapsed, 3)})
-        self.log.say(f"step {self.trainer.step}: " + ", ".join(f"{k} {v:.4g}" for k, v in self.figures.items()))
+        self._tell({"step": self.trainer.step, **self.figures, "elapsed": self.elapsed})
+        self.reporter.say(f"step {self.trainer.step}: " + ", ".join(f"{k} {v:.4g}" for k, v in self.figures.items()))
         self.log.draw()
         self._judged = self.elapsed
         self._paused += self.elapsed - began

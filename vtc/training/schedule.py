@@ -23,7 +23,7 @@ class Schedule:
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.minutes is None):
             raise UsageError("a run has a length either in steps or in minutes", "give one of --steps and --minutes")
-        if (self.steps or 1) <= 0 or (self.minutes or 1) <= 0:
+        if (self.minutes or 0 if self.steps is None else self.steps) <= 0:
             raise UsageError("the length of a run must be positive")
 
     def position(self, step: int, elapsed: float) -> float:

@@ -1,0 +1,148 @@
+"""The frame cache and the batches cut from it."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from toy_training import RECIPE, ToyObjective
+
+from vtc.errors import TrainingError
+from vtc.training.batches import Batches, Loader, cut
+from vtc.training.cache import Cache, build_cache
+from vtc.training.data import index_folders
+from vtc.training.report import Reporter
+
+
+def build(
+    folder: Path, place: Path, workers: int = 1, prepare: object = None, reporter: Reporter | None = None
+) -> Cache:
+    objective = ToyObjective()
+    index = index_folders([folder])
+    hook = prepare or objective.prepare
+    return build_cache(index, RECIPE, place, hook, objective.prepare_key, workers=workers, reporter=reporter)  # type: ignore[arg-type]
+
+
+def test_good_videos_are_cached_and_bad_ones_listed(cache: Cache) -> None:
+    assert len(cache.train) + len(cache.held) == 5
+    assert set(cache.skipped) == {"a/broken.mp4", "a/short.mp4"}
+    assert "4 frames" in cache.skipped["a/short.mp4"]
+    for entry in cache.train:
+        clip = np.load(entry.folder / "clip.npy")
+        frames, height, width = entry.shape
+        assert clip.dtype == np.uint8
+        assert clip.shape == (frames, 3, height, width)
+        assert frames % 4 == 0 and height % 16 == 0 and width % 16 == 0
+        assert min(height, width) in RECIPE.sides
+        assert 16 <= frames <= RECIPE.cache_frames
+        assert entry.arrays == ("base", "clip", "step")
+        assert clip.std() > 10
+
+
+class Count(Reporter):
+    def __init__(self) -> None:
+        self.heard: list[tuple[int, int]] = []
+
+    def caching(self, done: int, total: int) -> None:
+        self.heard.append((done, total))
+
+
+def test_a_build_that_was_interrupted_goes_on_where_it_stopped(folder: Path, tmp_path: Path) -> None:
+    objective = ToyObjective()
+    calls = 0
+
+    def fails_at_third(frames: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise KeyboardInterrupt
+        return objective.prepare(frames, rng)
+
+    with pytest.raises(KeyboardInterrupt):
+        build(folder, tmp_path, prepare=fails_at_third)
+    assert not list(tmp_path.glob(".*"))
+    done = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    count = Count()
+    cache = build(folder, tmp_path, reporter=count)
+    assert count.heard == [(i, 7) for i in range(len(done) + 1, 8)]
+    assert len(cache.train) + len(cache.held) == 5
+    assert all((tmp_path / name).stat().st_mtime_ns == time for name, time in done.items())
+
+
+def test_worker_processes_make_the_same_cache(folder: Path, cache: Cache, tmp_path: Path) -> None:
+    other = build(folder, tmp_path, workers=2)
+    assert [entry.name for entry in other.train] == [entry.name for entry in cache.train]
+    for one, two in zip(cache.train, other.train):
+        for name in one.arrays:
+            assert np.array_equal(np.load(one.folder / f"{name}.npy"), np.load(two.folder / f"{name}.npy"))
+
+
+def test_arrays_that_do_not_line_up_are_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="base"):
+        build(folder, tmp_path, prepare=lambda frames, rng: {"base": frames[:-1]})
+
+
+def test_no_usable_video_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.mp4").write_bytes(b"nothing")
+    with pytest.raises(TrainingError, match="none of the videos"):
+        build(tmp_path / "data", tmp_path / "cache")
+
+
+def test_batches_are_a_function_of_seed_and_step(cache: Cache) -> None:
+    one, two = Batches(cache, RECIPE, 3), Batches(cache, RECIPE, 3)
+    for step in (0, 7):
+        assert all(torch.equal(tensor, two.batch(step)[name]) for name, tensor in one.batch(step).items())
+    assert not torch.equal(one.batch(0)["clip"], one.batch(1)["clip"])
+    assert not torch.equal(one.batch(0)["clip"], Batches(cache, RECIPE, 4).batch(0)["clip"])
+
+
+def test_all_arrays_are_cropped_alike(cache: Cache) -> None:
+    batches = Batches(cache, RECIPE)
+    for step in range(20):
+        batch = batches.batch(step)
+        assert batch["clip"].shape == (3, 3, 16, 32, 32)
+        assert batch["clip"].dtype == torch.uint8
+        assert torch.equal(batch["base"], batch["clip"] // 2)  # what the toy objective prepares
+        assert batch["step"].shape == (3, 16)
+
+
+def test_crops_start_on_the_grid_and_flips_mirror(cache: Cache) -> None:
+    entry = next(entry for entry in cache.train if entry.shape[0] >= 32 and entry.shape[2] >= 48)
+    whole = np.load(entry.folder / "clip.npy")
+    straight = cut(entry, 16, 16, 0, 16, 32, flip=False)
+    mirrored = cut(entry, 16, 16, 0, 16, 32, flip=True)
+    assert np.array_equal(straight["clip"], whole[16:32, :, :32, 16:48].swapaxes(0, 1))
+    assert np.array_equal(mirrored["clip"], straight["clip"][..., ::-1])
+    assert np.array_equal(mirrored["base"], straight["base"][..., ::-1])
+    steps = np.load(entry.folder / "step.npy")
+    starts = set()
+    for step in range(60):
+        for row in Batches(cache, RECIPE).batch(step)["step"].numpy():
+            starts |= {start for start in range(len(steps) - 15) if np.array_equal(row, steps[start : start + 16])}
+    assert starts == set(range(0, len(steps) - 15, 16))
+
+
+def test_sources_are_balanced_by_the_square_root(cache: Cache) -> None:
+    entry = cache.train[0]
+    large = tuple(dataclasses.replace(entry, source="large", name=str(i)) for i in range(400))
+    small = tuple(dataclasses.replace(entry, source="small", name=str(i)) for i in range(4))
+    batches = Batches(dataclasses.replace(cache, train=large + small), RECIPE)
+    assert batches.weights == pytest.approx([20 / 22, 2 / 22])
+
+
+def test_held_out_videos_are_not_in_batches(cache: Cache) -> None:
+    batches = Batches(cache, RECIPE)
+    assert {entry.name for group in batches.groups for entry in group}.isdisjoint(entry.name for entry in cache.held)
+    held = batches.held_out()
+    assert len(held) == len(cache.held) == 1
+    assert held[0]["clip"].shape == (1, 3, 16, 32, 32)
+
+
+def test_the_loader_keeps_the_order_and_measures_waiting(cache: Cache) -> None:
+    batches = Batches(cache, RECIPE)
+    with Loader(batches, 5, torch.device("cpu"), threads=3) as loader:
+        for step in range(5, 15):
+            assert torch.equal(next(loader)["clip"], batches.batch(step)["clip"])
+        assert loader.waited > 0
