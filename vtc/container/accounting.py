@@ -10,8 +10,8 @@ from vtc.container.segment import Segment
 class ByteCount:
     """Bytes of a file by kind; they add up to its size.
 
-    header: signature and `HEAD`. framing: of segments, all that is not stream data. streams: data by stream id. index: `INDX` and
-    footer. other: chunks of unknown types, and damaged places.
+    header: signature and `HEAD`. framing: of segments, all that is not stream data. streams: data by stream id. index:
+    `INDX` and footer. other: chunks of unknown types, and damaged places.
     """
 
     header: int = 0
@@ -25,7 +25,8 @@ class ByteCount:
     @property
     def total(self) -> int:
         """All bytes of the file."""
-        return self.header + self.meta + self.framing + sum(self.streams.values()) + self.audio + self.index + self.other
+        streams = sum(self.streams.values())
+        return self.header + self.meta + self.framing + streams + self.audio + self.index + self.other
 
     @property
     def video(self) -> int:

@@ -1,8 +1,8 @@
 """The outermost layer of a file: signature, chunks and footer; and the file object behind them, read by position.
 
-A chunk is type (4 ASCII letters), u32 payload length, payload, u32 crc32 of type and payload, all little-endian. The case of the
-first letter has PNG's meaning: upper case is critical (a reader that does not know it must refuse the file), lower case is
-ancillary (skipped when unknown).
+A chunk is type (4 ASCII letters), u32 payload length, payload, u32 crc32 of type and payload, all little-endian. The
+case of the first letter has PNG's meaning: upper case is critical (a reader that does not know it must refuse the
+file), lower case is ancillary (skipped when unknown).
 """
 
 import os
@@ -82,7 +82,8 @@ class Source:
             raise DamageError(f"{self.name} cannot be read at byte {offset}: {error.strerror or error}") from error
 
     def chunk(self, offset: int, length: int | None = None, *, end: int | None = None) -> Chunk:
-        """The chunk at `offset`, checksum verified; with `length`, it must have that many bytes in all; it must end before `end`.
+        """The chunk at `offset`, checksum verified; with `length`, it must have that many bytes in all; it must end
+        before `end`.
 
         Raises `Malformed` (what is wrong, without the place).
         """

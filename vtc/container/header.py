@@ -35,13 +35,14 @@ class ColourCodes:
 
 @dataclass(frozen=True)
 class Header:
-    """Everything about a file that is the same for all of its segments. Raises `ValueError` when a field is out of range.
+    """Everything about a file that is the same for all of its segments. Raises `ValueError` when a field is out of
+    range.
 
-    width, height: the coded picture before padding, 1 … 16384, at most 2^26 pixels. source_width, source_height: the size that a
-    decode goes back to. Both in display orientation (rotation is applied at reading). time_base: seconds per unit of pts.
-    frame_rate: nominal, 0 when unknown or variable. bit_depth: of the source, 8 … 16. quality: 0 … 100 as asked for.
-    clip_frames: frames of a full segment, 1 … 1024. group: segments that may share a prediction loop, 1 … 65536.
-    bundle: sha256 of the bundle file. model: its name, letters, digits and `._-`, at most 64.
+    width, height: the coded picture before padding, 1 … 16384, at most 2^26 pixels. source_width, source_height: the
+    size that a decode goes back to. Both in display orientation (rotation is applied at reading). time_base: seconds
+    per unit of pts. frame_rate: nominal, 0 when unknown or variable. bit_depth: of the source, 8 … 16. quality: 0 … 100
+    as asked for. clip_frames: frames of a full segment, 1 … 1024. group: segments that may share a prediction loop, 1 …
+    65536. bundle: sha256 of the bundle file. model: its name, letters, digits and `._-`, at most 64.
     """
 
     model: str

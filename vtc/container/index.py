@@ -1,7 +1,8 @@
-"""The `INDX` chunk: the kind and length of every chunk in order, and which frames a segment holds. Layout in docs/FORMAT.md.
+"""The `INDX` chunk: the kind and length of every chunk in order, and which frames a segment holds. Layout in
+docs/FORMAT.md.
 
-It describes all bytes between header and index without a gap, so offsets need not be stored, and a file that lost or gained bytes is
-noticed at once.
+It describes all bytes between header and index without a gap, so offsets need not be stored, and a file that lost or
+gained bytes is noticed at once.
 """
 
 from bisect import bisect_right
@@ -30,9 +31,11 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class SegmentEntry:
-    """What the index knows of a segment: its place, its frames, the timestamp of the first, whether it leans on the one before.
+    """What the index knows of a segment: its place, its frames, the timestamp of the first, whether it leans on the one
+    before.
 
-    `span` is None for a segment that is missing from a damaged file; its pts and frames are then from the index, or estimated.
+    `span` is None for a segment that is missing from a damaged file; its pts and frames are then from the index, or
+    estimated.
     """
 
     number: int
@@ -44,7 +47,7 @@ class SegmentEntry:
 
 @dataclass(frozen=True)
 class Index:
-    """The contents of a file. `segments[i].number == i`; `end_pts` is where the last frame ends, in units of the time base."""
+    """The contents of a file. `segments[i].number == i`; `end_pts`: where the last frame ends, in time base units."""
 
     segments: tuple[SegmentEntry, ...]
     audio: tuple[Span, ...] = ()
@@ -57,7 +60,7 @@ class Index:
         return sum(entry.frames for entry in self.segments)
 
     def at(self, pts: int) -> int:
-        """Number of the segment that shows the picture at `pts` (the first or the last one outside of the video's time)."""
+        """Number of the segment shown at `pts`; the first before the video's time, the last after it."""
         return max(bisect_right(self.segments, pts, key=lambda entry: entry.pts) - 1, 0)
 
     def group_start(self, number: int) -> int:
@@ -101,11 +104,13 @@ class IndexWriter:
         return bytes(out + self._entries)
 
 
-def parse_index(payload: bytes, start: int, end: int | None) -> Index:
-    """The index in an `INDX` payload of a file whose first chunk behind the header is at `start` and whose index is at `end`.
+def parse_index(payload: bytes, start: int, end: int | None, most: int | None = None) -> Index:
+    """The index in an `INDX` payload of a file whose first chunk behind the header is at `start` and whose index is at
+    `end`.
 
-    `end` None: the file lost or gained bytes, so places are not checked and only times and numbers are of use. Raises `ValueError`
-    when the bytes follow no rule or do not describe exactly `start` to `end`.
+    `end` None: the file lost or gained bytes, so places are not checked and only times and numbers are of use; the file
+    then does not bound the number of chunks, so `most` must. Raises
+    `ValueError` when the bytes follow no rule or do not describe exactly `start` to `end`.
     """
     cursor = Cursor(payload)
     last_span = cursor.uint()
@@ -114,6 +119,8 @@ def parse_index(payload: bytes, start: int, end: int | None) -> Index:
     other: list[Span] = []
     offset, pts, step = start, 0, 0
     while cursor.left:
+        if most is not None and len(segments) + len(audio) + len(other) >= most:
+            raise Malformed("it describes too many chunks")
         key = cursor.uint()
         span = Span(offset, (key >> _KIND_BITS) + CHUNK_OVERHEAD)
         if key >> _KIND_BITS > MAX_PAYLOAD or (end is not None and span.end > end):

@@ -16,7 +16,7 @@ _MAX_WINDOW = 1 << 20
 
 
 def pack_meta(tags: Mapping[str, str]) -> tuple[bytes, list[str]]:
-    """The payload of the `meTa` chunk, and the names of the tags that did not fit. Tags are kept in order of their names."""
+    """The payload of the `meTa` chunk, and the names of the tags that did not fit. Tags are sorted by name."""
     kept: dict[str, str] = {}
     left_out: list[str] = []
     size = 2
@@ -33,7 +33,7 @@ def pack_meta(tags: Mapping[str, str]) -> tuple[bytes, list[str]]:
 
 
 def parse_meta(payload: bytes) -> dict[str, str]:
-    """The tags in a `meTa` payload. Raises `ValueError` when they are larger than `MAX_JSON` or no flat table of strings."""
+    """The tags in a `meTa` payload. Raises `ValueError` beyond `MAX_JSON` or when they are no flat table of texts."""
     try:
         # Reading as a stream: one-shot decompression would allocate whatever size the frame claims.
         stream = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW).stream_reader(io.BytesIO(payload))

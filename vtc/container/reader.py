@@ -26,11 +26,13 @@ _KEEP_REST = "`--on-damage skip` keeps what is whole; a new copy of the file may
 
 
 class Reader:
-    """A `.vtc` file in `file`, a seekable binary file object that stays open and belongs to the caller. Safe to share by threads.
+    """A `.vtc` file in `file`, a seekable binary file object that stays open and belongs to the caller. Safe to share
+    by threads.
 
-    header, index: see there. tags: of the source. recovered: whether the file had to be scanned because its end is not what was
-    written. problems: a sentence for everything that is known to be wrong so far. Raises `FormatError` when it is no `.vtc` file or
-    one of an unknown version, `DamageError` when its header is damaged; anything else that is damaged is met only when it is read.
+    header, index: see there. tags: of the source. recovered: whether the file had to be scanned because its end is not
+    what was written. problems: a sentence for everything that is known to be wrong so far. Raises `FormatError` when it
+    is no `.vtc` file or one of an unknown version, `DamageError` when its header is damaged; anything else that is
+    damaged is met only when it is read.
     """
 
     def __init__(self, file: BinaryIO, name: str = "the file") -> None:
@@ -62,7 +64,7 @@ class Reader:
         return (self.index.end_pts - first) * self.header.time_base
 
     def segment(self, number: int) -> Segment:
-        """Segment `number`. Raises `DamageError` naming it and its time, `IndexError` when there is none of this number."""
+        """Segment `number`. Raises `DamageError` naming it and its time, `IndexError` when there is no such number."""
         if not 0 <= number < len(self.index.segments):
             raise IndexError(f"segment {number} of {len(self.index.segments)}")
         entry = self.index.segments[number]
@@ -83,8 +85,8 @@ class Reader:
                 yield self._read(span, chunk.AUDIO)
             except ValueError as problem:
                 if not skip_damaged:
-                    where = f"bytes {span.offset} to {span.end}"
-                    raise DamageError(f"{self._source.name}: audio is damaged at {where}: {problem}", _KEEP_REST) from problem
+                    what = f"{self._source.name}: audio in bytes {span.offset} to {span.end} is damaged"
+                    raise DamageError(f"{what}: {problem}", _KEEP_REST) from problem
 
     def verify(self) -> list[Finding]:
         """Read every chunk and compare its checksum and its sense. One finding a chunk, in the order of the file."""
@@ -136,14 +138,12 @@ class Reader:
         return segment
 
     def _read_other(self, span: Span) -> None:
-        type = self._source.read(span.offset, 4)
-        if type[:1].islower() and type != chunk.META:
-            return  # of a later minor version, and not needed
         found = self._source.chunk(span.offset, span.length)
         refuse_unknown(self._source, found)
-        if found.type != chunk.META:
+        if found.critical:
             raise Malformed(f"a {found.type.decode()} is where it cannot be")
-        self.tags.update(parse_meta(found.payload))
+        if found.type == chunk.META:  # others are of a later minor version, and not needed
+            self.tags.update(parse_meta(found.payload))
 
     def _check(self, type: str, span: Span, entry: SegmentEntry | None = None) -> Finding:
         try:
@@ -156,7 +156,7 @@ class Reader:
                 type = found.type.decode()
                 if found.type == chunk.META:
                     parse_meta(found.payload)
-                elif not type[:1].islower():
+                elif found.critical:
                     raise Malformed("it is where it cannot be")
         except ValueError as problem:
             return Finding(type, span, entry.number if entry else None, str(problem))
@@ -165,7 +165,7 @@ class Reader:
 
 @contextmanager
 def open_reader(path: str | Path) -> Iterator[Reader]:
-    """A `Reader` of the file at `path`. `-` is standard input; it and other pipes are copied to a temporary file first."""
+    """A `Reader` of the file at `path`. `-` is standard input; pipes are copied to a temporary file first."""
     name = "standard input" if str(path) == "-" else str(path)
     with ExitStack() as stack:
         try:

@@ -1,4 +1,4 @@
-"""Where the parts of a file are: by its index, or by scanning it when the index is missing, damaged or no longer true."""
+"""Where the parts of a file are: by its index, or by a scan when the index is missing, damaged or untrue."""
 
 from dataclasses import dataclass, replace
 
@@ -16,7 +16,7 @@ MAX_MISSING = 1 << 16
 
 @dataclass(frozen=True)
 class Contents:
-    """An index that is true for the file at hand. `index_span`: where a true `INDX` lies. `findings`: what recovery met."""
+    """An index that is true for this file. `index_span`: where a true `INDX` lies. `findings`: what recovery met."""
 
     index: Index
     index_span: Span | None
@@ -25,7 +25,7 @@ class Contents:
 
 
 def locate(source: Source, start: int, header: Header) -> Contents:
-    """The contents of a file whose header ends at `start`; it is read in full only if its end is not what was written."""
+    """The contents of a file whose header ends at `start`; read in full only if its end is not what was written."""
     try:
         span = _index_span(source, start)
         payload = source.chunk(span.offset, span.length).payload
@@ -47,7 +47,7 @@ def _index_span(source: Source, start: int) -> Span:
 
 
 def _recover(source: Source, start: int, header: Header, end_problem: Finding) -> Contents:
-    """Scan the file. An index that is found and still true wins; one that is no longer true still tells times and numbers."""
+    """Scan the file. A found index that is still true wins; one that is not still tells times and numbers."""
     found: list[tuple[SegmentEntry, int]] = []
     audio: list[Span] = []
     other: list[Span] = []
@@ -71,7 +71,7 @@ def _recover(source: Source, start: int, header: Header, end_problem: Finding) -
                 return Contents(index, span, True, (Finding("footer", rest, problem=end_problem.problem),))
             except ValueError as problem:
                 findings.append(Finding("INDX", span, problem=str(problem)))
-                facts = facts or _parse_facts(part.payload, start)
+                facts = facts or _parse_facts(part.payload, start, len(found) + len(audio) + len(other))
         elif part.type == chunk.AUDIO:
             audio.append(span)
         elif part.type != FOOTER_MARK:
@@ -79,7 +79,9 @@ def _recover(source: Source, start: int, header: Header, end_problem: Finding) -
             other.append(span)
     segments, end_pts = _with_facts(found, facts) or _with_estimates(found, header)
     index = Index(tuple(segments), tuple(audio), tuple(other), end_pts)
-    return Contents(index, None, True, (*findings, end_problem))
+    if not any(finding.chunk == "INDX" or finding.span.end == source.size for finding in findings):
+        findings.append(end_problem)  # nothing else tells that the end is not what was written
+    return Contents(index, None, True, tuple(findings))
 
 
 def _check_order(segment: Segment, found: list[tuple[SegmentEntry, int]], header: Header) -> None:
@@ -92,9 +94,9 @@ def _check_order(segment: Segment, found: list[tuple[SegmentEntry, int]], header
         raise Malformed(f"segment {segment.number} comes after too many missing ones")
 
 
-def _parse_facts(payload: bytes, start: int) -> Index | None:
+def _parse_facts(payload: bytes, start: int, chunks_found: int) -> Index | None:
     try:
-        return parse_index(payload, start, None)
+        return parse_index(payload, start, None, chunks_found + MAX_MISSING)
     except ValueError:
         return None
 
@@ -112,7 +114,7 @@ def _with_facts(found: list[tuple[SegmentEntry, int]], facts: Index | None) -> t
 
 
 def _with_estimates(found: list[tuple[SegmentEntry, int]], header: Header) -> tuple[list[SegmentEntry], int]:
-    """The found segments with the gaps in their numbers filled: whole clips, spread evenly over the time that is open."""
+    """The found segments with gaps in their numbers filled: whole clips, spread evenly over the open time."""
     segments: list[SegmentEntry] = []
     end_pts = 0
     for entry, entry_end in found:

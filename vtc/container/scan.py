@@ -30,7 +30,8 @@ _BUDGET_FLOOR = 1 << 24
 
 @dataclass(frozen=True)
 class Finding:
-    """What is known of a stretch of a file. `problem` is empty when it is sound. `segment`: its number, where it is known.
+    """What is known of a stretch of a file. `problem` is empty when it is sound. `segment`: its number, where it is
+    known.
 
     chunk: the type, or `footer`, or `unknown`. A segment that is nowhere in the file has length 0.
     """
@@ -79,11 +80,12 @@ def scan(source: Source, start: int) -> Iterator[tuple[Span, Chunk | Finding]]:
 
 
 def _next_chunk(source: Source, start: int, budget: int) -> tuple[int, int]:
-    """Offset of the first sound chunk of a known type from `start` on, or the end of the file; and what is left of the budget."""
+    """Offset of the first sound known chunk from `start` on, or the end of the file; and the budget left."""
     for window in range(start, source.size, _WINDOW):
         for landmark in _LANDMARK.finditer(source.read(window, _WINDOW + 3)):
             offset = window + landmark.start()
-            budget -= _CANDIDATE_COST + int.from_bytes(source.read(offset + 4, 4), "little")
+            length = int.from_bytes(source.read(offset + 4, 4), "little")
+            budget -= _CANDIDATE_COST + (length if offset + length < source.size else 0)
             if budget < 0:
                 return source.size, 0
             try:

@@ -12,8 +12,8 @@ PROFILES = ("packed", "static", "context")
 
 MAX_NUMBER = 2**32 - 1
 MAX_FRAMES = 1024
-MAX_STREAMS = 32
-MAX_TILES = 1 << 14
+MAX_STREAMS = 16
+MAX_TILES = 1 << 12
 MAX_TOKENS = 1 << 22
 MAX_PTS = 2**61
 
@@ -26,8 +26,9 @@ _WIDTH_LIMIT = 63
 class StreamData:
     """One entropy-coded stream of a segment.
 
-    id: position of the stream in the bundle's order, 0 … 255. profile: position in `PROFILES`. counts: kept tokens, an item per tile
-    (a stream over the whole frame has one item), at most 2^22 together. data: what the entropy coder wrote.
+    id: position of the stream in the bundle's order, 0 … 255. profile: position in `PROFILES`. counts: kept tokens, an
+    item per tile (a stream over the whole frame has one item), at most 2^22 together. data: what the entropy coder
+    wrote.
     """
 
     id: int
@@ -53,10 +54,11 @@ class StreamData:
 class Segment:
     """One segment: the frames with these timestamps. Raises `ValueError` when a field is out of range.
 
-    number: position in the file from 0. leans: whether decoding needs the segment before (same prediction loop). pts: one per real
-    frame, strictly increasing, in units of the header's time base. last_duration: of the last frame, 0 when unknown. step: quantiser step
-    or gain; it is rounded to float32 here, so that the encoder works with the very number that the decoder will read.
-    symbols_crc: crc32 of the symbols of all streams in order, checked after entropy decoding.
+    number: position in the file from 0. leans: whether decoding needs the segment before (same prediction loop). pts:
+    one per real frame, strictly increasing, in units of the header's time base. last_duration: of the last frame, 0
+    when unknown. step: quantiser step or gain; it is rounded to float32 here, so that the encoder works with the very
+    number that the decoder will read. symbols_crc: crc32 of the symbols of all streams in order, checked after entropy
+    decoding.
     """
 
     number: int
@@ -148,7 +150,7 @@ def _parse_stream(cursor: Cursor) -> StreamData:
 
 
 def _pack_runs(values: tuple[int, ...]) -> bytes:
-    """Runs of equal values: varint(2·value + more), and where more is 1 varint(repeats - 2). The number of values is kept elsewhere."""
+    """Runs of equal values: varint(2·value + more), then, where more is 1, varint(repeats - 2)."""
     out = bytearray()
     for value, run in itertools.groupby(values):
         repeats = sum(1 for _ in run)
@@ -170,7 +172,8 @@ def _parse_runs(cursor: Cursor, count: int) -> list[int]:
 
 
 def _pack_bits(values: tuple[int, ...]) -> bytes:
-    """Values near each other: varint(smallest), bits per value, then each value's distance from the smallest, lowest bit first.
+    """Values near each other: varint(smallest), bits per value, then each value's distance from the smallest, lowest
+    bit first.
 
     Made for clocks too coarse for the frame rate (33, 33, 34, 33, … ms), where runs are short and distances tiny.
     """

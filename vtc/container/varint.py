@@ -1,6 +1,7 @@
 """Whole numbers as few bytes: LEB128 varints, zigzag for signed ones, and a cursor that never reads past its end.
 
-All numbers fit 64 bits. An encoding is canonical (no needless zero bytes at its end), so that equal content has equal bytes.
+All numbers fit 64 bits. An encoding is canonical (no needless zero bytes at its end), so that equal content has equal
+bytes.
 """
 
 import struct
@@ -29,7 +30,7 @@ def put_sint(out: bytearray, value: int) -> None:
 
 
 class Cursor:
-    """Reads numbers one after the other out of `data`. Every method raises `Malformed` rather than reading past the end."""
+    """Reads numbers one after the other out of `data`. Every method raises `Malformed` at the end."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

@@ -20,8 +20,9 @@ AUDIO_PIECE = 1 << 20
 class Writer:
     """Writes header, then segments, audio and tags in any order, then index and footer at `close()`.
 
-    As a context manager it closes when the block succeeds and leaves the file without an end when it fails. The stream itself
-    stays open and belongs to the caller. Raises `OutputError` when the stream cannot be written; wrong use is a `ValueError`.
+    As a context manager it closes when the block succeeds and leaves the file without an end when it fails. The stream
+    itself stays open and belongs to the caller. Raises `OutputError` when the stream cannot be written; wrong use is a
+    `ValueError`.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -70,7 +71,7 @@ class Writer:
             self._index.add_audio(len(piece))
 
     def write_meta(self, tags: Mapping[str, str]) -> list[str]:
-        """Write the tags of the source, best before the segments. Returns the names of those that were left out as too large."""
+        """Write the tags of the source, best before the segments. Returns the names of those left out as too large."""
         self._begun()
         if not tags:
             return []
@@ -96,7 +97,9 @@ class Writer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None:
             self.close()
 
