@@ -32,7 +32,7 @@ def segment(number: int, frames: int = 16, *, group: int = 3, size: int = 40) ->
     """Segment `number` of a regular clip with three streams and `size` bytes of data in the largest."""
     first = number * 16 * 512
     streams = (
-        StreamData(0, 0, (1200,), bytes([number] * 5)),
+        StreamData(0, 0, (1200,), bytes([number % 256] * 5)),
         StreamData(1, 1, (1200,), bytes((number * 7 + at * 31) % 256 for at in range(size))),
         StreamData(2, 1, (32, 32, 32, 17), b"query"),
     )
