@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from toy_training import RECIPE, ToyObjective
+from toy_training import RECIPE, ToyObjective, brightest
 
 from vtc.errors import TrainingError
 from vtc.training.batches import Batches, Loader, cut
@@ -36,7 +36,7 @@ def test_good_videos_are_cached_and_bad_ones_listed(cache: Cache) -> None:
         assert frames % 4 == 0 and height % 16 == 0 and width % 16 == 0
         assert min(height, width) in RECIPE.sides
         assert 16 <= frames <= RECIPE.cache_frames
-        assert entry.arrays == ("base", "clip", "step")
+        assert entry.arrays == ("base", "clip", "codes", "step")
         assert clip.std() > 10
 
 
@@ -106,6 +106,8 @@ def test_all_arrays_are_cropped_alike(cache: Cache) -> None:
         assert batch["clip"].dtype == torch.uint8
         assert torch.equal(batch["base"], batch["clip"] // 2)  # what the toy objective prepares
         assert batch["step"].shape == (3, 16)
+        codes = [brightest(clip.swapaxes(0, 1)).swapaxes(0, 1) for clip in batch["clip"]]
+        assert torch.equal(batch["codes"], torch.stack(codes))
 
 
 def test_crops_start_on_the_grid_and_flips_mirror(cache: Cache) -> None:

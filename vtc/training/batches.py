@@ -4,6 +4,7 @@ Every item draws from a generator of its own, seeded by (seed, step, place in th
 any step and a batch can be shared out among processes without changing what is seen.
 """
 
+import os
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vtc.training.cache import Cache, Entry
+from vtc.training.cache import STRIDE, Cache, Entry
 from vtc.training.recipe import GRID, Recipe
 
 Arrays = dict[str, np.ndarray]
@@ -29,12 +30,19 @@ def _map(path: Path) -> np.ndarray:
 
 
 def cut(entry: Entry, start: int, frames: int, top: int, left: int, crop: int, flip: bool) -> Arrays:
-    """The same box of all arrays of a video: pictures as [C, T, H, W] (mirrored where `flip`), sequences as [T]."""
+    """The same box of all arrays of a video: pictures as [C, T, H, W] (mirrored where `flip`), sequences as [T].
+
+    Arrays on the grid of tokens, [T/4, C, H/16, W/16], are cut where the tokens of the box are.
+    """
     arrays: Arrays = {}
     for name in entry.arrays:
-        piece = _map(entry.folder / f"{name}.npy")[start : start + frames]
+        whole = _map(entry.folder / f"{name}.npy")
+        stride = 1 if whole.ndim == 1 or whole.shape[2:] == entry.shape[1:] else GRID
+        every = 1 if stride == 1 else STRIDE
+        piece = whole[start // every : (start + frames) // every]
         if piece.ndim == 4:
-            piece = piece[:, :, top : top + crop, left : left + crop].swapaxes(0, 1)
+            rows, columns = (slice(at // stride, (at + crop) // stride) for at in (top, left))
+            piece = piece[:, :, rows, columns].swapaxes(0, 1)
             piece = piece[..., ::-1] if flip else piece
         arrays[name] = np.ascontiguousarray(piece)
     return arrays
@@ -90,7 +98,8 @@ class Loader:
     waiting.
     """
 
-    def __init__(self, batches: Batches, start: int, device: torch.device, threads: int = 2, ahead: int = 4) -> None:
+    def __init__(self, batches: Batches, start: int, device: torch.device, threads: int = 0, ahead: int = 8) -> None:
+        threads = threads or max(2, min(8, (os.cpu_count() or 1) // 2))
         self.batches, self.device, self.ahead = batches, device, ahead
         self.waited = 0.0
         self._next = start

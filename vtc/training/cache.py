@@ -170,10 +170,10 @@ def _fill(job: Job, prepare: Prepare) -> None:
 def _check(arrays: dict[str, np.ndarray], frames: np.ndarray) -> None:
     """Prepared arrays must line up with the frames, or crops of them would not."""
     steps, _, height, width = frames.shape
+    tokens = (steps // STRIDE, height // GRID, width // GRID)
     for name, array in arrays.items():
-        aligned = array.shape == (steps,) or (
-            array.ndim == 4 and (array.shape[0], *array.shape[2:]) == (steps, height, width)
-        )
+        grid = (array.shape[0], *array.shape[2:]) if array.ndim == 4 else ()
+        aligned = array.shape == (steps,) or grid in ((steps, height, width), tokens)
         if not aligned:
             raise TrainingError(f"prepared array {name} {list(array.shape)} does not line up with {list(frames.shape)}")
 

@@ -1,0 +1,49 @@
+"""`vtc train`, with a toy in the place of the objectives."""
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import typer
+from toy_training import RECIPE, ToyModel, ToyObjective
+from typer.testing import CliRunner
+
+from vtc.cli.train import train
+from vtc.errors import TrainingError, UsageError
+from vtc.training.recipe import recipes
+
+
+@pytest.fixture
+def verb(monkeypatch: pytest.MonkeyPatch) -> typer.Typer:
+    objectives: Any = ModuleType("vtc.training.objectives")
+    objectives.create = lambda recipe, index, folder, init: (ToyObjective(), ToyModel())
+    monkeypatch.setitem(sys.modules, "vtc.training.objectives", objectives)
+    monkeypatch.setitem(recipes, ("toy", "tiny"), RECIPE)
+    app = typer.Typer()
+    app.command()(train)
+    return app
+
+
+def test_from_a_folder_to_a_bundle(verb: typer.Typer, folder: Path, tmp_path: Path) -> None:
+    arguments = ["toy", "--data", str(folder), "--steps", "3", "--out", str(tmp_path), "--json", "--workers", "1"]
+    done = CliRunner().invoke(verb, arguments, catch_exceptions=False)
+    assert done.exit_code == 0
+    told = json.loads(done.stdout)
+    assert told["steps"] == 3
+    assert (told["videos"], told["skipped"]) == (4, 2)
+    assert {"bundle", "seconds", "training_seconds", "manifest", "held_mse"} <= told.keys()
+    assert (tmp_path / "toy-tiny.safetensors").read_text() == "bundle"
+    assert "left out" in done.stderr
+    again = CliRunner().invoke(verb, [*arguments, "--resume"], catch_exceptions=False)
+    assert json.loads(again.stdout)["steps"] == 3
+    with pytest.raises(TrainingError, match="already"):
+        CliRunner().invoke(verb, arguments, catch_exceptions=False)
+
+
+@pytest.mark.parametrize("length", [[], ["--steps", "3", "--minutes", "1"]])
+def test_the_length_of_a_run_is_asked_for(verb: typer.Typer, folder: Path, length: list[str]) -> None:
+    with pytest.raises(UsageError, match=r"long|length"):
+        CliRunner().invoke(verb, ["toy", "--data", str(folder), *length], catch_exceptions=False)
