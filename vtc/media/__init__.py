@@ -2,6 +2,7 @@
 
 from vtc.media.audio import AudioCopy
 from vtc.media.colour import Colour, float_to_rgb8, rgb_to_float
+from vtc.media.scene import render_scene
 from vtc.media.sink import SinkInfo, VideoSink, open_sink
 from vtc.media.source import Frame, SourceInfo, VideoSource, open_source
 
@@ -16,5 +17,6 @@ __all__ = [
     "float_to_rgb8",
     "open_sink",
     "open_source",
+    "render_scene",
     "rgb_to_float",
 ]

@@ -70,6 +70,7 @@ class EncodedSink(VideoSink):
         colour = info.colour if codec == "ffv1" else writable_colour(info.colour, info.height)
         self._convert = FromRgb(info.width, info.height, pixels, colour)
         self._feed: AudioFeed | None = None
+        self._rounds = kind in ("mkv", "webm")
         self._lengths: dict[int, int] = {}
         self._output = StagedFile(path)
         self._container: Any = None
@@ -107,11 +108,12 @@ class EncodedSink(VideoSink):
         context.colorspace = 0 if rgb else colour.matrix
         context.color_range = 2 if rgb or colour.full_range else 1
         context.color_primaries, context.color_trc = colour.primaries, colour.transfer
-        if kind in ("mkv", "webm") and (info.time_base * 1000) % 1 and not _whole_milliseconds(info):
-            self.warnings.append(f"{kind} rounds timestamps to milliseconds")
         return stream
 
     def write(self, rgb: npt.NDArray[np.uint8], pts: int, duration: int) -> None:
+        if self._rounds and (pts * self.info.time_base * 1000) % 1:
+            self._rounds = False
+            self.warnings.append("timestamps are rounded to the milliseconds of mkv and webm")
         frame = self._convert(rgb)
         frame.pts, frame.time_base, frame.duration = pts, self.info.time_base, duration
         self._lengths[pts] = duration
@@ -146,8 +148,3 @@ class EncodedSink(VideoSink):
         if self._feed is not None:
             self._feed.close()
         self._output.discard()
-
-
-def _whole_milliseconds(info: SinkInfo) -> bool:
-    """Whether every frame of a constant rate lies on a whole millisecond."""
-    return info.frame_rate is not None and (1000 / info.frame_rate).denominator == 1
