@@ -1,0 +1,182 @@
+"""The base layer: a predictive KLT with motion (DESIGN.md, Prediction; after VTok's F(x_t) - F(x_key), with motion added).
+
+Slices of 4 frames are coded in order. Each 4x16x16 token stands alone or refers to its context, the last decoded frame displaced by the
+token's vector; the KLT codes the difference. The loop closes on this linear reconstruction, rounded to 8 bits after every slice, so
+that floats of different devices cannot drift apart. Works on whole frames; nothing here is learned but the KLT and the symbol statistics.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vtc.tokenizers import motion
+from vtc.tokenizers.layers.patch import PATCH_SIZE, PATCH_TIME, patchify, to_float, to_uint8, unpatchify
+
+CONTEXT, ALONE = 0, 1
+STRUCTURAL_BOUND = 255
+VECTOR_BITS = 9.0  # what a vector of its own costs, about
+COMMON_VECTOR_BITS = 4.0  # and the slice's commonest one
+_STEP_BINS = (0.5, 0.9, 1.5)  # symbols have other statistics at other steps
+SIDES = 2 * (len(_STEP_BINS) + 1)
+
+
+@dataclass(frozen=True)
+class BaseConfig:
+    """`coefficients` of the KLT that are coded; `lagrangian` weighs a bit against squared error in units of step^2;
+    `dead_zone` is the rounding offset before the choice by cost (0.5 would be plain rounding)."""
+
+    coefficients: int = 400
+    lagrangian: float = 0.14
+    dead_zone: float = 0.40
+
+
+@dataclass(frozen=True)
+class BaseSegment:
+    """`motion` int16 `[S, gh, gw, 3]` (reference, dy, dx), `structural` int16 `[S, gh, gw, C]`, `frames` uint8 `[3, T, H, W]`."""
+
+    motion: Tensor
+    structural: Tensor
+    frames: Tensor
+
+
+class BaseLayer(nn.Module):
+    """The KLT, its mean and the costs of symbols. Sizes are multiples of 16 in space and of 4 in time."""
+
+    basis: Tensor
+    mean: Tensor
+    symbol_bits: Tensor
+    symbol_rows: Tensor
+    class_floor: Tensor
+    class_bits: Tensor
+
+    def __init__(self, config: BaseConfig, classes: int, tables: int) -> None:
+        """`classes` activity classes and `tables` symbol tables of the entropy model whose costs `set_costs` will bring."""
+        super().__init__()
+        self.config = config
+        c = config.coefficients
+        self.register_buffer("basis", torch.zeros(PATCH_SIZE, c))
+        self.register_buffer("mean", torch.zeros(PATCH_SIZE))
+        size = torch.arange(-STRUCTURAL_BOUND, STRUCTURAL_BOUND + 1).abs()
+        guess = 2 * torch.log2(1.0 + size) + 2.5 * (size > 0)
+        self.register_buffer("symbol_bits", guess.expand(tables, -1).clone())
+        self.register_buffer("symbol_rows", torch.zeros(SIDES, classes, c, dtype=torch.int64))
+        self.register_buffer("class_floor", torch.arange(classes))
+        self.register_buffer("class_bits", torch.full((SIDES, classes), 2.0))
+
+    def set_costs(self, bits: Tensor, rows: Tensor, class_floor: Tensor, class_bits: Tensor) -> None:
+        """Costs of a fitted entropy model, in place of the first guess: bits `[tables, 511]`, the table of (side, class, channel),
+        the least sum of magnitudes of each class, and the mean price of telling (side, class)."""
+        self.symbol_bits.copy_(bits)
+        self.symbol_rows.copy_(rows)
+        self.class_floor.copy_(class_floor)
+        self.class_bits.copy_(class_bits)
+
+    @torch.no_grad()
+    def encode(self, frames: Tensor, last: Tensor | None, step: float) -> BaseSegment:
+        """Code a clip uint8 `[3, T, H, W]` after the decoded frame `last` uint8 `[3, H, W]` (None: it stands alone). `step` is the
+        quantiser's step, in units of pixels in [-1, 1]."""
+        brightness = motion.luma(frames)
+        vectors, symbols, decoded = [], [], []
+        for start in range(0, frames.shape[1], PATCH_TIME):
+            part = slice(start, start + PATCH_TIME)
+            v, z = self._choose(patchify(to_float(frames[:, part])[None])[0, 0], brightness[part], last, step)
+            decoded.append(self._decode_slice(v, z, last, step))
+            vectors.append(v)
+            symbols.append(z)
+            last = decoded[-1][:, -1]
+        return BaseSegment(torch.stack(vectors), torch.stack(symbols), torch.cat(decoded, 1))
+
+    @torch.no_grad()
+    def decode(self, vectors: Tensor, symbols: Tensor, last: Tensor | None, step: float) -> Tensor:
+        """The frames uint8 `[3, T, H, W]` that `encode` gave, from its symbols."""
+        decoded = []
+        for v, z in zip(vectors, symbols, strict=True):
+            decoded.append(self._decode_slice(v, z, last, step))
+            last = decoded[-1][:, -1]
+        return torch.cat(decoded, 1)
+
+    @staticmethod
+    def side(vectors: Tensor, symbols: Tensor) -> Tensor:
+        """What the network is told of the tokens, float `[3, S, gh, gw]` of about unit size: alone or not, how much was coded, how far it moved."""
+        coded = torch.log2(1 + symbols.abs().sum(-1, dtype=torch.float32)) / 4
+        moved = torch.log2(1 + vectors[..., 1:].abs().sum(-1, dtype=torch.float32)) / 4
+        return torch.stack((vectors[..., 0].float(), coded, moved))
+
+    def _decode_slice(self, vectors: Tensor, symbols: Tensor, last: Tensor | None, step: float) -> Tensor:
+        """uint8 `[3, 4, H, W]` from the symbols of one slice."""
+        prediction = self.mean
+        if last is not None:
+            context = _context(motion.double(last), vectors[..., 1:])
+            prediction = torch.where(vectors[..., :1] == CONTEXT, context, self.mean)
+        patches = prediction + (symbols.float() * step) @ self.basis.T
+        return to_uint8(unpatchify(patches[None, None])[0])
+
+    def _choose(self, patches: Tensor, brightness: Tensor, last: Tensor | None, step: float) -> tuple[Tensor, Tensor]:
+        """Vectors int16 `[gh, gw, 3]` and symbols int16 `[gh, gw, C]` of least cost for a slice of patches `[gh, gw, 3072]`."""
+        coefficients = patches @ self.basis
+        cost, symbols = self._quantise(patches - self.mean, coefficients - self.mean @ self.basis, ALONE, step)
+        told = torch.zeros(*patches.shape[:2], 3, dtype=torch.int64, device=patches.device)
+        told[..., 0] = ALONE
+        if last is not None:
+            doubled, last_luma = motion.double(last), motion.luma(last)
+            found = motion.search(brightness, last_luma, motion.double(last_luma[None]))
+            common = found.flatten(0, 1).mode(0).values.expand_as(found)
+            for vectors, bits in ((torch.zeros_like(found), 0.0), (found, VECTOR_BITS), (common, COMMON_VECTOR_BITS)):
+                context = _context(doubled, vectors)
+                price, z = self._quantise(patches - context, coefficients - context @ self.basis, CONTEXT, step)
+                price = price + self.config.lagrangian * step * step * bits
+                better = (price < cost)[..., None]
+                cost, symbols = torch.minimum(cost, price), torch.where(better, z, symbols)
+                told = torch.where(better, F.pad(vectors, (1, 0), value=CONTEXT), told)
+        return told.to(torch.int16), symbols.to(torch.int16)
+
+    def _quantise(self, rest: Tensor, coefficients: Tensor, reference: int, step: float) -> tuple[Tensor, Tensor]:
+        """Cost (squared error + lagrangian step^2 bits) `[gh, gw]` and symbols `[gh, gw, C]` of a difference and its coefficients.
+
+        Dead-zone rounding tells the token's class; under the prices of that class each symbol may then shrink by one, and the whole
+        token may be dropped.
+        """
+        side = self.sides(step)[reference]
+        u = coefficients / step
+        size = (u.abs() + self.config.dead_zone).floor_().clamp_(max=STRUCTURAL_BOUND)
+        rows = self.symbol_rows[side][self._activity(size)]
+        smaller = (size - 1).clamp_(min=0)
+        weight, magnitude = self.config.lagrangian, u.abs()
+        price = (magnitude - size).square_().add_(self._bits(rows, size), alpha=weight)
+        price_smaller = (magnitude - smaller).square_().add_(self._bits(rows, smaller), alpha=weight)
+        size = torch.where(price_smaller < price, smaller, size)
+        activity = self._activity(size)
+        bits = self._bits(self.symbol_rows[side][activity], size).sum(-1) + self.class_bits[side][activity]
+        error = (magnitude - size).square_().sum(-1)
+        energy = magnitude.square().sum(-1)
+        coded, dropped = error + weight * bits, energy + weight * self.class_bits[side, 0]
+        size = size * (coded < dropped)[..., None]
+        outside = rest.square().sum(-1) - energy * step * step
+        return outside + torch.minimum(coded, dropped) * step * step, size * u.sign()
+
+    @staticmethod
+    def sides(step: float) -> tuple[int, int]:
+        """Sides of the structural stream's entropy model at a step: that of tokens with a context, and of those alone."""
+        k = 2 * sum(step > edge for edge in _STEP_BINS)
+        return k + CONTEXT, k + ALONE
+
+    def _activity(self, size: Tensor) -> Tensor:
+        return torch.bucketize(size.sum(-1).long(), self.class_floor, right=True) - 1
+
+    def _bits(self, rows: Tensor, size: Tensor) -> Tensor:
+        return self.symbol_bits.take(rows * (2 * STRUCTURAL_BOUND + 1) + (size.long() + STRUCTURAL_BOUND))
+
+
+def _context(doubled: Tensor, vectors: Tensor) -> Tensor:
+    """Displaced patches of the last frame as float `[gh, gw, 3072]` in [-1, 1]."""
+    return to_float(motion.fetch(doubled, vectors).flatten(2))
+
+
+def fit_klt(patches: Tensor, coefficients: int) -> tuple[Tensor, Tensor]:
+    """The KLT (PCA) of training patches `[N, 3072]`: orthonormal basis `[3072, coefficients]`, largest variance first, and mean `[3072]`."""
+    mean = patches.mean(0)
+    centred = patches - mean
+    _, vectors = torch.linalg.eigh(centred.T @ centred)
+    return vectors.flip(1)[:, :coefficients].contiguous(), mean

@@ -1,0 +1,151 @@
+"""The diffusion decoder: a pixel-space diffusion transformer over patches, conditioned on latents (One-DVA, arXiv 2602.04220).
+
+Rectified flow between noise around the base picture and the clip: z_t = base + t (clip - base) + (1 - t) sigma noise, t from 0 (all noise)
+to 1 (the clip), sigma = `NOISE` x step, about the size of what the base lacks. (One-DVA starts from unit noise around zero; where a base is
+known, noise of that size would only hide it. Our choice.) The network gives x, the clip; the loss is that of the velocity. At t = 0 the noisy
+input holds nothing and is left out, so that one step is deterministic and the conditional mean.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vtc.tokenizers.contract import Context
+from vtc.tokenizers.layers.patch import PATCH_SIDE, PATCH_SIZE, PATCH_TIME, patchify
+from vtc.tokenizers.layers.transformer import Block, fourier, rotary
+
+NOISE = 0.1
+SIDE_CHANNELS = 3
+_PIXEL_CHANNELS = 12  # of the map that the transformer hands to the convolutions, at half size
+
+
+@dataclass(frozen=True)
+class DiffusionConfig:
+    """Transformer of `depth` blocks; un-patchifier of `blocks` residual blocks of `channels` at half size."""
+
+    width: int = 192
+    heads: int = 4
+    depth: int = 4
+    channels: int = 48
+    blocks: int = 4
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions beside an identity; starts as the identity."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.one = nn.Conv2d(channels, channels, 3, padding=1)
+        self.two = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.two.weight)
+        nn.init.zeros_(self.two.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.two(F.relu(self.one(x), inplace=True))
+
+
+class Unpatchifier(nn.Module):
+    """Long skip + linear + pixel shuffle + convolutions (One-DVA's, the last convolution grown to a small stack).
+
+    Works at half size on each frame with both its neighbours in the base picture; the output is added to the base.
+    """
+
+    def __init__(self, config: DiffusionConfig) -> None:
+        super().__init__()
+        half = PATCH_TIME * (PATCH_SIDE // 2) ** 2
+        self.linear = nn.Linear(config.width, half * _PIXEL_CHANNELS)
+        self.inward = nn.Conv2d(36 + 12 + SIDE_CHANNELS + 1 + _PIXEL_CHANNELS, config.channels, 3, padding=1)
+        self.blocks = nn.ModuleList(ResidualBlock(config.channels) for _ in range(config.blocks))
+        self.outward = nn.Conv2d(config.channels, 12, 3, padding=1)
+        nn.init.zeros_(self.outward.weight)
+        nn.init.zeros_(self.outward.bias)
+
+    def forward(self, hidden: Tensor, base: Tensor, noisy: Tensor, side: Tensor, level: Tensor) -> Tensor:
+        """`hidden [B, S, gh, gw, width]`, `base` and `noisy` (noise around the base in units of sigma) `[B, 3, T, H, W]`,
+        `side [B, 3, S, gh, gw]`, `level [B]`; returns what is to be added to the base, `[B, 3, T, H, W]`, in units of the step."""
+        b, _, t, h, w = base.shape
+        s, gh, gw = hidden.shape[1:4]
+        dtype = hidden.dtype
+        maps = self.linear(hidden).reshape(b, s, gh, gw, _PIXEL_CHANNELS, PATCH_TIME, 8, 8)
+        maps = maps.permute(0, 1, 5, 4, 2, 6, 3, 7).reshape(b * t, _PIXEL_CHANNELS, h // 2, w // 2)
+        frames = F.pixel_unshuffle(base.transpose(1, 2).to(dtype), 2)  # [B, T, 12, H/2, W/2]
+        around = torch.cat((frames[:, :1], frames, frames[:, -1:]), 1)
+        three = torch.cat((around[:, :-2], around[:, 1:-1], around[:, 2:]), 2).flatten(0, 1)
+        grain = F.pixel_unshuffle(noisy.transpose(1, 2).to(dtype), 2).flatten(0, 1)
+        told = torch.cat((side, level.view(-1, 1, 1, 1, 1).expand(-1, 1, s, gh, gw)), 1).to(dtype).transpose(1, 2)
+        told = told.repeat_interleave(PATCH_TIME, 1).flatten(0, 1).repeat_interleave(8, 2).repeat_interleave(8, 3)
+        x = torch.cat((three, grain, told, maps), 1).contiguous(memory_format=torch.channels_last)
+        x = self.inward(x)
+        for block in self.blocks:
+            x = block(x)
+        out = F.pixel_shuffle(self.outward(F.relu(x)), 2)
+        return out.reshape(b, t, 3, h, w).transpose(1, 2)
+
+
+class DiffusionDecoder(nn.Module):
+    """DiT over patches with the latents in its context; adaLN on the timestep and the step (one shared map, adaLN-single)."""
+
+    def __init__(self, config: DiffusionConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.base_in = nn.Linear(PATCH_SIZE, width)
+        self.noisy_in = nn.Linear(PATCH_SIZE, width, bias=False)
+        self.side_in = nn.Linear(SIDE_CHANNELS, width, bias=False)
+        self.condition = nn.Sequential(nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, 6 * width))
+        self.per_block = nn.Parameter(torch.zeros(config.depth, 6, width))
+        self.blocks = nn.ModuleList(Block(width, config.heads) for _ in range(config.depth))
+        self.norm = nn.RMSNorm(width)
+        self.unpatchifier = Unpatchifier(config)
+        for head in (self.noisy_in, self.condition[2]):
+            nn.init.zeros_(head.weight)
+        nn.init.zeros_(self.condition[2].bias)
+
+    def forward(self, z: Tensor, t: Tensor, tokens: Tensor, context: Context) -> tuple[Tensor, Tensor]:
+        """The clean clip `[B, 3, T, H, W]` (float32) seen in `z` at times `t [B]`, and the hidden state of the middle block for alignment.
+
+        `tokens [B, K, width]`: embedded latents.
+        """
+        base, side = context.base, context.side
+        assert base is not None and side is not None
+        dtype = tokens.dtype
+        sigma = (NOISE * context.step).view(-1, 1, 1, 1, 1)
+        noisy = torch.where(t.view(-1, 1, 1, 1, 1) > 0, (z - base) / sigma, 0.0).to(dtype)
+        level = torch.log2(context.step)
+        patches = patchify(base.to(dtype))
+        grid = patches.shape[1:4]
+        x = self.base_in(patches) + self.noisy_in(patchify(noisy)) + self.side_in(side.to(dtype).permute(0, 2, 3, 4, 1))
+        x = torch.cat((x.flatten(1, 3), tokens), 1)
+        rotation = rotary(grid, tokens.shape[1], self.config.width // self.config.heads, x.device)
+        features = torch.cat((fourier(8 * t, self.config.width), fourier(level, self.config.width)), -1)
+        shared = self.condition(features.to(dtype)).unflatten(-1, (6, -1))
+        middle = x
+        for i, block in enumerate(self.blocks):
+            x = block(x, rotation, shared + self.per_block[i].to(dtype))
+            if i == len(self.blocks) // 2:
+                middle = x
+        n = grid[0] * grid[1] * grid[2]
+        hidden = self.norm(x[:, :n]).unflatten(1, grid)
+        added = self.unpatchifier(hidden, base, noisy, side, level)
+        return base + added.float() * context.step.view(-1, 1, 1, 1, 1), middle[:, :n]
+
+    def sample(self, tokens: Tensor, context: Context, steps: int, noise: Tensor | None) -> Tensor:
+        """Euler's method over `steps` equal steps; `noise` is needed for more than one."""
+        base = context.base
+        assert base is not None
+        z, b = base, base.shape[0]
+        if noise is not None:
+            z = base + noise * (NOISE * context.step).view(-1, 1, 1, 1, 1)
+        for i in range(steps):
+            clean, _ = self(z, torch.full((b,), i / steps, device=base.device), tokens, context)
+            z = z + (clean - z) / (steps - i)
+        return z
+
+
+def timesteps(count: int, full_noise: float, generator: torch.Generator, device: torch.device) -> Tensor:
+    """Training times `[count]`: thick-tailed logit-normal(0, 1), a share `full_noise` of them exactly 0 (One-DVA: 10 %)."""
+    t = torch.sigmoid(torch.randn(count, generator=generator, device=device))
+    tail = torch.rand(count, generator=generator, device=device) < full_noise
+    return torch.where(tail, 0.0, t)

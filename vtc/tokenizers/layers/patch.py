@@ -1,0 +1,33 @@
+"""Patches: a clip cut into blocks of 4 frames x 16 x 16 pixels, each one vector, and back."""
+
+import torch
+from torch import Tensor
+
+PATCH_TIME = 4
+PATCH_SIDE = 16
+PATCH_SIZE = 3 * PATCH_TIME * PATCH_SIDE * PATCH_SIDE
+
+
+def patchify(clip: Tensor) -> Tensor:
+    """`[B, 3, T, H, W]` to `[B, T/4, H/16, W/16, 3072]`; inside a patch the order is (channel, frame, row, column)."""
+    b, c, t, h, w = clip.shape
+    blocks = clip.reshape(b, c, t // PATCH_TIME, PATCH_TIME, h // PATCH_SIDE, PATCH_SIDE, w // PATCH_SIDE, PATCH_SIDE)
+    grid = (b, t // PATCH_TIME, h // PATCH_SIDE, w // PATCH_SIDE)
+    return blocks.permute(0, 2, 4, 6, 1, 3, 5, 7).reshape(*grid, -1)
+
+
+def unpatchify(patches: Tensor) -> Tensor:
+    """The inverse of `patchify`: `[B, S, gh, gw, 3072]` to `[B, 3, 4S, 16gh, 16gw]`."""
+    b, s, gh, gw, _ = patches.shape
+    blocks = patches.reshape(b, s, gh, gw, 3, PATCH_TIME, PATCH_SIDE, PATCH_SIDE)
+    return blocks.permute(0, 4, 1, 5, 2, 6, 3, 7).reshape(b, 3, s * PATCH_TIME, gh * PATCH_SIDE, gw * PATCH_SIDE)
+
+
+def to_float(frames: Tensor) -> Tensor:
+    """uint8 0..255 to float32 in [-1, 1]."""
+    return frames.float().mul_(1 / 127.5).sub_(1)
+
+
+def to_uint8(clip: Tensor) -> Tensor:
+    """Float in [-1, 1] (anything beyond is clipped) to uint8, rounded to the nearest."""
+    return clip.float().add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)

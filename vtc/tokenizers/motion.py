@@ -1,0 +1,114 @@
+"""Motion of the base layer: a token's context is the last decoded frame, displaced; here it is fetched and searched for.
+
+A vector is the displacement over the 4 frames of a slice, in half pixels (y, x), content moving by +v. Frame i (0..3) of the slice is
+predicted from the last frame displaced by v (i + 1) / 4, rounded to half a pixel: constant speed, as in DESIGN.md, Prediction. Our choice.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vtc.tokenizers.layers.patch import PATCH_SIDE, PATCH_TIME
+
+VECTOR_BOUND = 127
+_COARSE_STEP = 8  # half pixels: 4 pixels, one pixel of the quarter-size search
+_COARSE_RANGE = 10  # quarter-size pixels each way: 40 pixels over a slice
+_SEARCH_FRAMES = (1, 3)  # two of the four frames are enough to find a vector, at half the price
+
+
+def frame_shift(vectors: Tensor, frame: int) -> Tensor:
+    """Displacement in half pixels of frame `frame` (0..3) of a slice: round half up of v (frame + 1) / 4, in integers."""
+    return torch.div(vectors * (frame + 1) + PATCH_TIME // 2, PATCH_TIME, rounding_mode="floor")
+
+
+def double(frame: Tensor) -> Tensor:
+    """Half-pixel grid of a picture, `[C, H, W]` uint8 to `[C, 2H, 2W]` uint8: H.264's six taps (1, -5, 20, 20, -5, 1) / 32.
+
+    Integer arithmetic carried in float32 (exact), so every device gives the same bytes.
+    """
+    x = frame.float()[None]
+    taps = torch.tensor([1.0, -5.0, 20.0, 20.0, -5.0, 1.0], device=frame.device)
+
+    def between(v: Tensor, axis: int) -> Tensor:
+        size = v.shape[axis]
+        pad = (2, 3, 0, 0) if axis == 3 else (0, 0, 2, 3)
+        padded = F.pad(v, pad, mode="replicate")
+        total = sum(padded.narrow(axis, k, size) * float(taps[k]) for k in range(6))
+        assert isinstance(total, Tensor)
+        return torch.floor((total + 16) / 32).clamp_(0, 255)
+
+    rows = torch.stack((x, between(x, 2)), 3).flatten(2, 3)
+    both = torch.stack((rows, between(rows, 3)), 4).flatten(3, 4)
+    return both[0].to(torch.uint8)
+
+
+def fetch(doubled: Tensor, vectors: Tensor, frames: tuple[int, ...] = (0, 1, 2, 3)) -> Tensor:
+    """Displaced blocks of the last frame.
+
+    `doubled` uint8 `[C, 2H, 2W]` from `double`; `vectors` integer `[..., gh, gw, 2]`. Returns uint8 `[..., gh, gw, C, len(frames), 16, 16]`;
+    outside the picture its border is repeated.
+    """
+    c, h2, w2 = doubled.shape
+    gh, gw = h2 // (2 * PATCH_SIDE), w2 // (2 * PATCH_SIDE)
+    device = doubled.device
+    inside = torch.arange(PATCH_SIDE, device=device) * 2
+    y0 = (torch.arange(gh, device=device) * 2 * PATCH_SIDE)[:, None, None]
+    x0 = (torch.arange(gw, device=device) * 2 * PATCH_SIDE)[None, :, None]
+    shifts = torch.stack([frame_shift(vectors.long(), i) for i in frames], -1)  # [..., gh, gw, 2, F]
+    rows = (y0[..., None] + inside - shifts[..., 0, :, None]).clamp_(0, h2 - 1)  # [..., gh, gw, F, 16]
+    cols = (x0[..., None] + inside - shifts[..., 1, :, None]).clamp_(0, w2 - 1)
+    flat = rows[..., :, None] * w2 + cols[..., None, :]  # [..., gh, gw, F, 16, 16]
+    planes = doubled.reshape(c, -1)
+    return torch.stack([plane.take(flat) for plane in planes], -4)
+
+
+def luma(frames: Tensor) -> Tensor:
+    """Brightness of uint8 `[3, ..., H, W]` as uint8 `[..., H, W]`: (77 R + 150 G + 29 B) / 256."""
+    r, g, b = (plane.to(torch.int32) for plane in frames)
+    return ((77 * r + 150 * g + 29 * b + 128) >> 8).to(torch.uint8)
+
+
+def search(target: Tensor, last: Tensor, doubled_luma: Tensor) -> Tensor:
+    """The vector of least absolute difference for every token of a slice.
+
+    `target` luma uint8 `[4, H, W]`, `last` luma uint8 `[H, W]`, `doubled_luma` uint8 `[1, 2H, 2W]`. Returns `[gh, gw, 2]` int64 half pixels.
+    Full search at a quarter of the size, then refinement around the best by 2, 1 and half a pixel.
+    """
+    blocks = target[list(_SEARCH_FRAMES)].unflatten(2, (-1, PATCH_SIDE)).unflatten(1, (-1, PATCH_SIDE)).permute(1, 3, 0, 2, 4)
+    best = _coarse(target, last)
+    zero = torch.zeros_like(best)
+    best = _better(torch.stack((zero, best)), blocks, doubled_luma)
+    near = torch.tensor([(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)], device=best.device)
+    for step in (4, 2, 1):
+        candidates = (best + near[:, None, None] * step).clamp_(-VECTOR_BOUND, VECTOR_BOUND)
+        best = _better(candidates, blocks, doubled_luma)
+    return best
+
+
+def _better(candidates: Tensor, blocks: Tensor, doubled_luma: Tensor) -> Tensor:
+    """Of `candidates [K, gh, gw, 2]` the one with the least difference to `blocks [gh, gw, F, 16, 16]`; the smaller vector at a tie."""
+    got = fetch(doubled_luma, candidates, _SEARCH_FRAMES)[:, :, :, 0]
+    cost = (got.to(torch.int16) - blocks.to(torch.int16)).abs_().sum((-3, -2, -1), dtype=torch.int32)
+    cost = cost + candidates.abs().sum(-1)
+    pick = cost.argmin(0)
+    return candidates.gather(0, pick[None, :, :, None].expand(1, -1, -1, 2))[0]
+
+
+def _coarse(target: Tensor, last: Tensor) -> Tensor:
+    """Full search on pictures of a quarter of the size; blocks there overlap their neighbours by half, which steadies the field."""
+    frames = list(_SEARCH_FRAMES)
+    small = F.avg_pool2d(torch.cat((target[frames], last[None])).float()[None], 4)[0].to(torch.int16)
+    goal, ref = small[:-1], small[-1]
+    h, w = ref.shape
+    r = _COARSE_RANGE
+    padded = F.pad(ref.float()[None, None], (r, r, r, r), mode="replicate")[0, 0].to(torch.int16)
+    windows = padded.unfold(0, h, 1).unfold(1, w, 1)  # [2r+1, 2r+1, h, w]: ref displaced by (r - i, r - j)
+    v = torch.arange(-r, r + 1, device=ref.device)
+    cost = torch.zeros((2 * r + 1, 2 * r + 1, h // 4, w // 4), device=ref.device)
+    for plane, i in zip(goal, frames, strict=True):
+        shift = r - torch.div(v * (i + 1) + 2, 4, rounding_mode="floor")
+        difference = (windows[shift[:, None], shift[None, :]] - plane).abs_().float()
+        cost += F.avg_pool2d(difference.flatten(0, 1)[:, None], 4).unflatten(0, cost.shape[:2])[:, :, 0]
+    cost = F.avg_pool2d(F.pad(cost, (1, 1, 1, 1), mode="replicate"), 3, 1) + cost
+    best = cost.flatten(0, 1).argmin(0)
+    return torch.stack((v[best // (2 * r + 1)], v[best % (2 * r + 1)]), -1) * _COARSE_STEP
