@@ -49,7 +49,7 @@ class AudioCopy:
         # "bitexact" keeps FFmpeg's version out of the file.
         options = {"fflags": "+bitexact+flush_packets"}
         self._nut = av.open(self._outbox, "w", format="nut", options=options)
-        for stream in source.container.streams.audio:
+        for stream in source.decoder.container.streams.audio:
             try:
                 self._streams[stream.index] = self._nut.add_stream_from_template(stream)
             except (ValueError, av.error.FFmpegError, AttributeError):
@@ -64,7 +64,7 @@ class AudioCopy:
                 self._open = False
                 self._streams.clear()
         if self._open:
-            source.audio_packets = self._held.append
+            source.decoder.audio_to(self._held.append)
         self.tracks = len(self._streams)
 
     def pieces(self, until: float | None = None) -> bytes:
@@ -89,7 +89,7 @@ class AudioCopy:
             return b""
         rest = self.pieces()
         self._open = False
-        self._source.audio_packets = None
+        self._source.decoder.audio_to(None)
         self._nut.close()
         return rest + self._taken()
 

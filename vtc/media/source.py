@@ -6,23 +6,21 @@ with open_source("clip.mp4") as source:
         ...  # frame.rgb [H, W, 3], frame.pts, frame.duration in source.info.time_base
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import av
-import av.error
-from av.container import InputContainer
 
 from vtc.errors import MediaError, UsageError
 from vtc.media.colour import Colour, matrix_name
 from vtc.media.convert import RgbArray, ToRgb, bit_depth, colour_of, has_alpha
+from vtc.media.decoder import Decoder, chained
 from vtc.media.geometry import sized, turn_of
-from vtc.media.probe import error_text, open_container, video_stream
 from vtc.media.timing import as_rate, cut, repaired, resampled, with_durations
 
 
@@ -95,6 +93,9 @@ class VideoSource:
 
     info: SourceInfo
     warnings: list[str]
+    start: Fraction | None
+    """First second that is read, on the file's own clock; None for all."""
+    end: Fraction | None
 
     def __init__(
         self,
@@ -105,19 +106,14 @@ class VideoSource:
         fps: Fraction | None,
         threads: int,
     ) -> None:
-        self.warnings = []
-        self.audio_packets: Callable[[Any], None] | None = None
-        """Takes each packet of sound that is met while reading; set by `AudioCopy`."""
-        self._name = "standard input" if str(path) == "-" else f"'{path}'"
-        self._path, self._threads, self._fps = path, threads, fps
-        self._early_audio: list[Any] = []
+        self.decoder = Decoder(path, threads, start or 0.0)
+        self.warnings = self.decoder.warnings
+        self._fps = fps
         self._reading = False
-        self._damaged = 0
-        self.container = self._open()
         try:
             self._prepare(start, end, size)
         except BaseException:
-            self.container.close()
+            self.close()
             raise
 
     def __enter__(self) -> Self:
@@ -130,83 +126,41 @@ class VideoSource:
 
     def close(self) -> None:
         """Closes the file. Twice is fine."""
-        self.container.close()
+        self.decoder.close()
 
     def frames(self) -> Iterator[Frame]:
-        """The frames in the order of showing. To be asked for once; what follows damage is left out, with a warning."""
+        """The frames in the order of showing. To be asked for once; what is damaged is left out, with a warning."""
         if self._reading:
             raise RuntimeError("the frames of a source can be read once; open it again")
         self._reading = True
-        for packet in self._early_audio:
-            self._hand_over(packet)
-        self._early_audio.clear()
+        self.decoder.drop_audio()
         last: tuple[av.VideoFrame, RgbArray] | None = None
         for picture, pts, duration in self._timed:
             if last is None or last[0] is not picture:
                 last = picture, self._turn(self._to_rgb(picture))
             yield Frame(last[1], pts, duration)
 
-    # Opening
-
-    def _open(self) -> InputContainer:
-        container = open_container(self._path)
-        try:
-            self.stream = video_stream(container, self._name)
-            self.stream.thread_type = "AUTO"
-            self.stream.codec_context.thread_count = self._threads
-        except BaseException:
-            container.close()
-            raise
-        return container
-
     def _prepare(self, start: float | None, end: float | None, size: tuple[int, int] | int | None) -> None:
-        time_base = Fraction(self.stream.time_base)
-        origin = Fraction(self.container.start_time or 0, av.time_base)
-        self.origin = origin
-        """Seconds on the file's own clock at which it begins."""
-        self.start, self.end = (None if time is None else origin + Fraction(time) for time in (start, end))
-        decoded = self._decoded()
-        if start and str(self._path) != "-":
-            decoded = self._sought(origin + Fraction(start))
-        first = next(decoded, None)
+        decoder = self.decoder
+        self.start, self.end = (None if time is None else decoder.origin + Fraction(time) for time in (start, end))
+        first = next(decoder.pictures, None)
         if first is None:
-            raise MediaError(f"no frame of {self._name} can be decoded", "the file is damaged; check it with a player")
-        picture = first
-        turn, self._turn = turn_of(picture)
+            raise MediaError(
+                f"no frame of {decoder.name} can be decoded", "the file is damaged; check it with a player"
+            )
+        turn, self._turn = turn_of(first)
         if turn is None:
             self.warnings.append("rotated by an angle that is not a multiple of 90°: left as it is")
-        self.info = self._describe(picture, turn or 0, size, end, time_base)
-        across = self.info.rotation % 180 == 90
-        width, height = (self.info.height, self.info.width) if across else (self.info.width, self.info.height)
-        codec = self.stream.codec_context.name
+        self.info = self._describe(first, turn or 0, size)
+        width, height = self.info.width, self.info.height
+        if self.info.rotation % 180 == 90:
+            width, height = height, width
+        codec = decoder.stream.codec_context.name
         self._to_rgb = ToRgb(width, height, self.info.colour, self.info.bit_depth > 8, codec)
-        self._timed = self._timeline(picture, decoded, time_base)
+        self._timed = self._timeline(first)
 
-    def _sought(self, target: Fraction) -> Iterator[av.VideoFrame]:
-        """Decodes from the key frame before `target`, or from the beginning where the file cannot seek there."""
-        try:
-            self.container.seek(floor(target * av.time_base))
-            decoded = self._decoded()
-            first = next(decoded, None)
-            if first is not None and first.pts is not None and first.pts * self.stream.time_base <= target:
-                return _chained(first, decoded)
-        except av.error.FFmpegError:
-            pass
-        self.container.close()
-        self._early_audio.clear()
-        self._damaged = 0
-        self.container = self._open()
-        return self._decoded()
-
-    def _describe(
-        self,
-        picture: av.VideoFrame,
-        turn: int,
-        size: tuple[int, int] | int | None,
-        end: float | None,
-        time_base: Fraction,
-    ) -> SourceInfo:
-        stream = self.stream
+    def _describe(self, picture: av.VideoFrame, turn: int, size: tuple[int, int] | int | None) -> SourceInfo:
+        stream = self.decoder.stream
         colour = colour_of(picture, picture.height)
         if colour.guessed:
             range_ = "full" if colour.full_range else "limited"
@@ -219,11 +173,9 @@ class VideoSource:
         if turn % 180 == 90:
             width, height, sar = height, width, 1 / sar
         new_width, new_height = sized(width, height, size)
-        rate = stream.average_rate or stream.guessed_rate
+        rate = self._fps or stream.average_rate or stream.guessed_rate
         rate = Fraction(rate) if rate and 0 < rate <= 1000 else None
-        duration = self._duration(end, time_base)
-        if self._fps is not None:
-            rate = self._fps
+        duration = self._duration()
         estimate = None if duration is None or rate is None else max(1, round(duration * float(rate)))
         if stream.frames and self.start is None and self.end is None and self._fps is None:
             estimate = int(stream.frames)
@@ -232,7 +184,7 @@ class VideoSource:
             height=new_height,
             source_width=width,
             source_height=height,
-            time_base=time_base if self._fps is None else 1 / self._fps,
+            time_base=self.decoder.time_base if self._fps is None else 1 / self._fps,
             frame_rate=rate,
             duration=duration,
             frame_estimate=estimate,
@@ -240,97 +192,54 @@ class VideoSource:
             sar=sar * Fraction(width * new_height, height * new_width),
             rotation=turn,
             bit_depth=bit_depth(picture.format),
-            has_audio=bool(self.container.streams.audio),
-            tags=dict(self.container.metadata),
+            has_audio=bool(self.decoder.container.streams.audio),
+            tags=dict(self.decoder.container.metadata),
         )
 
-    def _duration(self, end: float | None, time_base: Fraction) -> float | None:
-        whole: Fraction | None = None
-        if self.stream.duration:
-            whole = self.stream.duration * time_base
-        elif self.container.duration:
-            whole = Fraction(self.container.duration, av.time_base)
-        self._expected = whole
-        if whole is None:
-            return end - float(self.start - self.origin) if end is not None and self.start is not None else end
-        stop = whole if self.end is None else min(whole, self.end - self.origin)
-        begin = Fraction(0) if self.start is None else self.start - self.origin
-        return max(0.0, float(stop - begin))
+    def _duration(self) -> float | None:
+        """Seconds of the range that is read, as far as the file says; sets `_expected`, those of the whole."""
+        decoder, self._expected = self.decoder, None
+        if decoder.stream.duration:
+            self._expected = decoder.stream.duration * decoder.time_base
+        elif decoder.container.duration:
+            self._expected = Fraction(decoder.container.duration, av.time_base)
+        stops = [time for time in (self._expected, self.end and self.end - decoder.origin) if time is not None]
+        begin = Fraction(0) if self.start is None else self.start - decoder.origin
+        return max(0.0, float(min(stops) - begin)) if stops else None
 
-    # Reading
-
-    def _decoded(self) -> Iterator[av.VideoFrame]:
-        """Pictures as the decoder gives them; packets of sound are handed over on the way."""
-        packets = self.container.demux(self.stream, *self.container.streams.audio)
-        while True:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except (av.error.FFmpegError, OSError) as error:
-                self.warnings.append(f"reading stopped early: {error_text(error)}")
-                packet = None
-            if packet is not None and packet.stream is not self.stream:
-                self._hand_over(packet)
-                continue
-            try:
-                yield from self.stream.decode(packet)
-            except av.error.EOFError:
-                return
-            except av.error.FFmpegError:
-                self._damaged += 1
-            if packet is None:
-                return
-
-    def _hand_over(self, packet: Any) -> None:
-        if packet.size == 0:  # the mark at the end of a stream
-            return
-        if self.audio_packets is not None:
-            self.audio_packets(packet)
-        elif not self._reading:
-            self._early_audio.append(packet)
-
-    def _timeline(
-        self, first: av.VideoFrame, rest: Iterator[av.VideoFrame], time_base: Fraction
-    ) -> Iterator[tuple[av.VideoFrame, int, int]]:
-        rate = self.stream.guessed_rate or self.stream.average_rate or Fraction(25)
-        step = max(1, round(1 / (rate * time_base)))
-        stamped = ((frame, frame.dts if frame.pts is None else frame.pts) for frame in _chained(first, rest))
-        timed = with_durations(repaired(stamped, step, self._report_times), lambda frame: frame.duration or step)
-        timed = self._watched(timed, time_base)
+    def _timeline(self, first: av.VideoFrame) -> Iterator[tuple[av.VideoFrame, int, int]]:
+        """Pictures with their final times: repaired, cut to the range, resampled."""
+        stream, ticks = self.decoder.stream, self.decoder.time_base
+        rate = stream.guessed_rate or stream.average_rate or Fraction(25)
+        step = max(1, round(1 / (rate * ticks)))
+        pictures = chained(first, self.decoder.pictures)
+        stamped = ((picture, picture.dts if picture.pts is None else picture.pts) for picture in pictures)
+        timed = with_durations(repaired(stamped, step, self._report_times), lambda picture: picture.duration or step)
+        timed = self._watched(timed)
         if self.start is not None or self.end is not None:
-            begin, stop = (None if t is None else ceil(t / time_base) for t in (self.start, self.end))
-            timed = cut(timed, begin, stop, 0 if self.start is None else floor(self.start / time_base))
+            begin, stop = (None if time is None else ceil(time / ticks) for time in (self.start, self.end))
+            timed = cut(timed, begin, stop, 0 if self.start is None else floor(self.start / ticks))
         if self._fps is not None:
-            timed = resampled(timed, time_base, self._fps)
+            timed = resampled(timed, ticks, self._fps)
         head = next(timed, None)
         if head is None:
             length = "" if self._expected is None else f"; the video lasts {float(self._expected):.3g} s"
-            raise MediaError(
-                f"{self._name} has no frame in the range that was asked for{length}", "change --start or --end"
-            )
-        return _chained(head, timed)
+            name = self.decoder.name
+            raise MediaError(f"{name} has no frame in the range that was asked for{length}", "change --start or --end")
+        return chained(head, timed)
 
-    def _watched(
-        self, timed: Iterator[tuple[av.VideoFrame, int, int]], time_base: Fraction
-    ) -> Iterator[tuple[av.VideoFrame, int, int]]:
-        """Warns at the end of what was missing: damaged packets, or a file that is shorter than it says."""
-        reached = Fraction(0)
+    def _watched(self, timed: Iterator[tuple[av.VideoFrame, int, int]]) -> Iterator[tuple[av.VideoFrame, int, int]]:
+        """Warns at the end of what was missing: damaged pictures, or a file that is shorter than it says."""
+        decoder = self.decoder
         for item in timed:
-            reached = (item[1] + item[2]) * time_base - self.origin
+            decoder.reached = max(decoder.reached, (item[1] + item[2]) * decoder.time_base - decoder.origin)
+            decoder.damaged += item[0].is_corrupt
             yield item
-        if self._damaged:
-            self.warnings.append(f"{self._damaged} damaged packet(s) were left out")
-        late = max(Fraction(1, 2), (self._expected or 0) / 100)
-        if self._expected is not None and reached + late < self._expected:
-            self.warnings.append(
-                f"stream ends early: {float(reached):.1f} of {float(self._expected):.1f} s (truncated file)"
-            )
+        if decoder.damaged:
+            self.warnings.append(f"{decoder.damaged} damaged picture(s)")
+        whole, reached = self._expected, decoder.reached
+        if whole is not None and reached + max(Fraction(1, 2), whole / 100) < whole:
+            self.warnings.append(f"stream ends early: {float(reached):.1f} of {float(whole):.1f} s (truncated file)")
 
     def _report_times(self, count: int) -> None:
         self.warnings.append(f"{count} frame(s) without a valid timestamp: put in between")
-
-
-def _chained(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
-    yield first
-    yield from rest
