@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from vtc.errors import MediaError
 
 Picture = NDArray[np.uint8]
+T = TypeVar("T")
 
 CEILING = 100.0
 """dB that an identical frame counts as, so that a mean over frames stays a number."""
@@ -56,60 +58,62 @@ def decibels(mse: float) -> float:
     return min(CEILING, 10 * math.log10(255**2 / mse)) if mse > 0 else CEILING
 
 
-def distance(first: Iterable[Picture], second: Iterable[Picture], *, ssim: bool = True) -> Distance:
-    """Compare two videos, each an iterable of uint8 pictures [H, W, 3]; they are read side by side, one frame at a time.
+class Meter:
+    """Adds up the distance between two videos, a pair of frames at a time."""
 
-    Raises `MediaError` when they differ in size or in the number of frames, or have none.
-    """
-    reason = "not asked for" if not ssim else ssim_missing()
-    errors: list[float] = []
-    similar: list[float] = []
-    height = width = 0
-    for a, b in pairs(first, second):
-        height, width = a.shape[:2]
-        if not reason and min(height, width) < SSIM_SIDE:
-            reason = f"the picture is smaller than its window of {SSIM_SIDE} pixels"
-        errors.append(squared_error(a, b))
-        if not reason:
-            similar.append(structural_similarity(a, b))
-    worst = int(np.argmax(errors))
-    return Distance(
-        frames=len(errors),
-        width=width,
-        height=height,
-        psnr=float(np.mean([decibels(error) for error in errors])),
-        psnr_clip=decibels(float(np.mean(errors))),
-        psnr_worst=decibels(errors[worst]),
-        worst=worst,
-        ssim=float(np.mean(similar)) if similar else None,
-        ssim_reason=reason,
-    )
+    def __init__(self) -> None:
+        self._reason = ssim_missing()
+        self._errors: list[float] = []
+        self._similar: list[float] = []
+        self._size: tuple[int, ...] = ()
+
+    def add(self, first: Picture, second: Picture) -> None:
+        """Take the next frames, uint8 [H, W, 3]. Raises `MediaError` when they differ in size."""
+        if first.shape != second.shape:
+            sizes = " and ".join(f"{picture.shape[1]}x{picture.shape[0]}" for picture in (first, second))
+            raise MediaError(f"the videos differ in size: {sizes}", "bring both to one size with --size")
+        self._size = first.shape
+        if min(first.shape[:2]) < SSIM_SIDE:
+            self._reason = f"the picture is smaller than its window of {SSIM_SIDE} pixels"
+        self._errors.append(squared_error(first, second))
+        if not self._reason:
+            self._similar.append(structural_similarity(first, second))
+
+    def result(self) -> Distance:
+        """The distance of all frames so far. Raises `MediaError` when there were none."""
+        if not self._errors:
+            raise MediaError("there are no frames to compare", "check the videos, and --start and --end")
+        worst = int(np.argmax(self._errors))
+        return Distance(
+            frames=len(self._errors),
+            width=self._size[1],
+            height=self._size[0],
+            psnr=float(np.mean([decibels(error) for error in self._errors])),
+            psnr_clip=decibels(float(np.mean(self._errors))),
+            psnr_worst=decibels(self._errors[worst]),
+            worst=worst,
+            ssim=float(np.mean(self._similar)) if self._similar else None,
+            ssim_reason=self._reason,
+        )
 
 
-def pairs(first: Iterable[Picture], second: Iterable[Picture]) -> Iterator[tuple[Picture, Picture]]:
-    """The frames of two videos side by side; `MediaError` where they do not match."""
+def pairs(first: Iterable[T], second: Iterable[T]) -> Iterator[tuple[T, T]]:
+    """The frames of two videos side by side. Raises `MediaError` where one ends before the other."""
     one, other = iter(first), iter(second)
     count = 0
     while True:
         a, b = next(one, None), next(other, None)
         if a is None and b is None:
-            break
+            return
         if a is None or b is None:
-            more = count + 1 + sum(1 for _ in (other if a is None else one))
-            lengths = (count, more) if a is None else (more, count)
+            longer = count + 1 + sum(1 for _ in (other if a is None else one))
+            lengths = (count, longer) if a is None else (longer, count)
             raise MediaError(
                 f"the videos differ in length: {lengths[0]} and {lengths[1]} frames",
-                "compare the same span of both (--start, --end), at one frame rate",
-            )
-        if a.shape != b.shape:
-            raise MediaError(
-                f"the videos differ in size: {a.shape[1]}x{a.shape[0]} and {b.shape[1]}x{b.shape[0]}",
-                "bring both to one size with --size",
+                "compare the same span of both (--start, --end)",
             )
         count += 1
         yield a, b
-    if not count:
-        raise MediaError("neither video has a frame", "check the paths")
 
 
 def ssim_missing() -> str:
