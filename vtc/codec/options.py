@@ -1,8 +1,9 @@
 """What a user may ask of an encode and of a decode. The names are those of the command line."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
+from typing import Any, TypeVar
 
 from vtc.errors import UsageError
 
@@ -92,9 +93,16 @@ class DecodeOptions:
         _machine(self.device, self.threads)
 
 
-def names(options: type[EncodeOptions] | type[DecodeOptions]) -> frozenset[str]:
-    """The option names of a class."""
-    return frozenset(field.name for field in fields(options))
+Options = TypeVar("Options", EncodeOptions, DecodeOptions)
+
+
+def changed(options: Options, changes: dict[str, Any]) -> Options:
+    """`options` with some of them changed by name; UsageError for a name that is none."""
+    known = {field.name for field in fields(options)}
+    for name in changes:
+        if name not in known:
+            raise UsageError(f"there is no option {name!r}", f"the options are {', '.join(sorted(known))}")
+    return replace(options, **changes)
 
 
 def _in_range(name: str, value: int, least: int, most: int) -> None:

@@ -49,7 +49,7 @@ class Geometry:
         return -(-self.width // 16) * 16
 
     def shape(self, stream: StreamInfo) -> tuple[int, ...]:
-        """Shape of a segment's symbols: grid `[items * S, gh, gw, C]`, sequence `[items, positions, C]`; an item is a tile, or the frame."""
+        """Shape of the symbols: grid `[items * S, gh, gw, C]`, sequence `[items, positions, C]`; an item is a tile or the frame."""
         items = 1 if stream.whole else self.layout.count
         if stream.kind == "sequence":
             return items, stream.positions, stream.channels
@@ -67,7 +67,7 @@ class Geometry:
         slices, rows, columns, _ = self.shape(stream)
         return (slices // items * rows * columns,) * items
 
-    def check(self, stream: StreamInfo, counts: tuple[int, ...], segment: int) -> None:
+    def check(self, stream: StreamInfo, counts: tuple[int, ...]) -> None:
         """DamageError when a segment claims token counts that cannot be."""
         if stream.kind == "grid":
             fits = counts == self.counts(stream, ())
@@ -75,9 +75,7 @@ class Geometry:
             items, positions, _ = self.shape(stream)
             fits = len(counts) == items and max(counts) <= positions
         if not fits:
-            raise DamageError(
-                f"segment {segment}: the {stream.name} stream does not have the size of the picture", segment=segment
-            )
+            raise DamageError(f"the {stream.name} stream does not have the size of the picture")
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from vtc.codec.streams import SIDE_OF, Geometry, StreamInfo, Symbols
-from vtc.container import Segment, StreamData
-from vtc.entropy import StaticModel, StreamSpec, decode_packed, encode_packed, symbols_crc
-from vtc.errors import BundleError, DamageError
+from vtc.container import PROFILES, Reader, Segment, StreamData
+from vtc.entropy import PackedModel, StaticModel, StreamSpec, symbols_crc
+from vtc.errors import BundleError, DamageError, UsageError, VtcError
 
-PACKED, STATIC = 0, 1
+PACKED, STATIC = PROFILES.index("packed"), PROFILES.index("static")
+
+Coder = PackedModel | StaticModel
 
 
 class SymbolCoder:
@@ -18,103 +20,103 @@ class SymbolCoder:
     def __init__(self, streams: tuple[StreamInfo, ...], tables: Mapping[str, np.ndarray]) -> None:
         """`tables` by "stream.array", as in the bundle; a stream without tables is always packed."""
         self.streams = streams
-        self.specs: dict[str, StreamSpec] = {}
-        self.models: dict[str, StaticModel] = {}
-        for stream in streams:
-            own = {key.partition(".")[2]: array for key, array in tables.items() if key.partition(".")[0] == stream.name}
-            sides, classes = own["symbol_rows"].shape[:2] if "symbol_rows" in own else (1, 1)
-            if stream.kind == "sequence":
-                sides, classes = 1, 1
-            try:
-                spec = StreamSpec(stream.name, stream.channels, stream.bound, stream.kind, classes, sides)
-                self.specs[stream.name] = spec
-                if own:
-                    self.models[stream.name] = StaticModel.from_arrays(spec, own)
-            except (ValueError, IndexError) as problem:
-                raise BundleError(f"the entropy tables of stream {stream.name} do not fit together") from problem
+        self.coders = [_coders(stream, tables) for stream in streams]
 
     def encode(
         self, symbols: Symbols, geometry: Geometry, before: Symbols | None, entropy: str = "auto"
     ) -> tuple[tuple[StreamData, ...], int]:
-        """The streams of a segment and the checksum of its symbols. `entropy`: auto (the smallest), packed or static."""
+        """The streams of a segment and the checksum of its symbols. `entropy`: a profile's name, or auto (the smallest)."""
         coded = []
-        for number, stream in enumerate(self.streams):
-            data, profile = self._encode(stream, symbols, before, entropy)
+        for number, (stream, coders) in enumerate(zip(self.streams, self.coders)):
+            wanted = coders if entropy == "auto" else {p: c for p, c in coders.items() if PROFILES[p] == entropy}
+            if not wanted:
+                raise UsageError(f"the bundle has no {entropy} tables for its {stream.name} stream", "use --entropy auto")
+            data = {profile: self._encode(coder, stream, symbols, before) for profile, coder in wanted.items()}
+            best = min(data, key=lambda profile: len(data[profile]))
             counts = geometry.counts(stream, symbols.lengths.get(stream.name, ()))
-            coded.append(StreamData(number, profile, counts, data))
+            coded.append(StreamData(number, best, counts, data[best]))
         return tuple(coded), self.checksum(symbols)
 
-    def decode(self, segment: Segment, geometry: Geometry, before: Symbols | None, name: str = "") -> Symbols:
+    def decode(self, segment: Segment, geometry: Geometry, before: Symbols | None, name: str) -> Symbols:
         """The symbols of a segment. DamageError, with the segment's number and `name`, when they are not those that were coded."""
-        name = name or f"segment {segment.number}"
         by_id = {stream.id: stream for stream in segment.streams}
-        if sorted(by_id) != list(range(len(self.streams))):
-            raise DamageError(f"{name} does not have the streams of its bundle", segment=segment.number)
         symbols = Symbols({}, {})
         try:
+            if sorted(by_id) != list(range(len(self.streams))):
+                raise DamageError("it does not have the streams of its bundle")
             for number, stream in enumerate(self.streams):
                 data = by_id[number]
-                geometry.check(stream, data.counts, segment.number)
+                geometry.check(stream, data.counts)
                 if stream.kind == "sequence":
                     symbols.lengths[stream.name] = data.counts
-                symbols.arrays[stream.name] = self._decode(stream, data, geometry, symbols, before)
-        except DamageError as problem:
-            raise DamageError(f"{name}: {problem.message}", problem.hint, segment.number) from problem
-        if self.checksum(symbols) != segment.symbols_crc:
-            raise DamageError(
-                f"{name}: its symbols are not those that were coded", "decode with --on-damage skip", segment.number
-            )
+                coder = self.coders[number].get(data.profile)
+                if coder is None:
+                    raise DamageError(f"the bundle has no {PROFILES[data.profile]} tables for its {stream.name} stream")
+                symbols.arrays[stream.name] = self._decode(coder, stream, data, geometry, symbols, before)
+            if self.checksum(symbols) != segment.symbols_crc:
+                raise DamageError("its symbols are not those that were coded")
+        except VtcError as problem:
+            raise DamageError(f"{name} is damaged: {problem.message}", DAMAGED, segment.number) from problem
         return symbols
 
     def checksum(self, symbols: Symbols) -> int:
         """CRC-32 of all kept symbols in stream order."""
         return symbols_crc(symbols.kept(stream.name) for stream in self.streams)
 
-    def _encode(self, stream: StreamInfo, symbols: Symbols, before: Symbols | None, entropy: str) -> tuple[bytes, int]:
-        model = self.models.get(stream.name)
+    def _encode(self, coder: Coder, stream: StreamInfo, symbols: Symbols, before: Symbols | None) -> bytes:
         array = symbols.arrays[stream.name]
-        if model is not None and entropy != "packed":
-            if stream.kind == "sequence":
-                static = model.encode_sequence(array, symbols.lengths[stream.name])
-            else:
-                static = model.encode(array, self._side(stream, symbols), _last_slice(stream, before))
-            if entropy == "static" or len(static) <= _packed_bytes(stream, symbols):
-                return static, STATIC
-        return encode_packed(symbols.kept(stream.name), self.specs[stream.name]), PACKED
+        if stream.kind == "sequence":
+            return coder.encode_sequence(array, symbols.lengths[stream.name])
+        return coder.encode(array, _side(coder, stream, symbols), _last_slice(stream, before))
 
     def _decode(
-        self, stream: StreamInfo, data: StreamData, geometry: Geometry, symbols: Symbols, before: Symbols | None
+        self,
+        coder: Coder,
+        stream: StreamInfo,
+        data: StreamData,
+        geometry: Geometry,
+        symbols: Symbols,
+        before: Symbols | None,
     ) -> np.ndarray:
         shape = geometry.shape(stream)
-        model = self.models.get(stream.name)
-        if data.profile == STATIC and model is not None:
-            if stream.kind == "grid":
-                return model.decode(data.data, shape[:3], self._side(stream, symbols), _last_slice(stream, before))
-            kept = model.decode_sequence(data.data, data.counts)
-            return np.pad(kept, ((0, 0), (0, shape[1] - kept.shape[1]), (0, 0)))
-        if data.profile != PACKED:
-            raise DamageError(f"the {stream.name} stream is coded in a way that this bundle does not know")
         if stream.kind == "grid":
-            return decode_packed(data.data, shape, self.specs[stream.name])
-        tokens = decode_packed(data.data, (sum(data.counts), stream.channels), self.specs[stream.name])
-        array = np.zeros(shape, np.int32)
-        array[np.arange(shape[1]) < np.asarray(data.counts)[:, None]] = tokens
-        return array
+            return coder.decode(data.data, shape[:3], _side(coder, stream, symbols), _last_slice(stream, before))
+        kept = coder.decode_sequence(data.data, data.counts)
+        return np.pad(kept, ((0, 0), (0, shape[1] - kept.shape[1]), (0, 0)))
 
-    def _side(self, stream: StreamInfo, symbols: Symbols) -> np.ndarray | None:
-        if self.specs[stream.name].sides == 1:
-            return None
-        side = symbols.arrays[SIDE_OF[stream.name]][..., 0]
-        if side.min() < 0 or side.max() >= self.specs[stream.name].sides:
-            raise DamageError("a token refers to what there is not")
-        return side
+
+DAMAGED = "`--on-damage skip` keeps what is whole; a new copy of the file may be intact"
+
+
+def label(reader: Reader, number: int) -> str:
+    """A segment for people: its number and time."""
+    index, unit = reader.index, reader.header.time_base
+    begin = float((index.segments[number].pts - index.segments[0].pts) * unit)
+    end = float((index.end_of(number) - index.segments[0].pts) * unit)
+    return f"segment {number} ({begin:.2f} s to {end:.2f} s)"
+
+
+def _coders(stream: StreamInfo, tables: Mapping[str, np.ndarray]) -> dict[int, Coder]:
+    """The entropy models that a stream has, by profile."""
+    own = {key.partition(".")[2]: array for key, array in tables.items() if key.partition(".")[0] == stream.name}
+    rows = own.get("symbol_rows", np.zeros((1, 1, 0)))
+    sides, classes = rows.shape[:2] if stream.kind == "grid" else (1, 1)
+    spec = StreamSpec(stream.name, stream.channels, stream.bound, stream.kind, classes, sides)
+    if not own:
+        return {PACKED: PackedModel(spec)}
+    try:
+        return {PACKED: PackedModel(spec), STATIC: StaticModel.from_arrays(spec, own)}
+    except (ValueError, IndexError) as problem:
+        raise BundleError(f"the entropy tables of stream {stream.name} do not fit together") from problem
+
+
+def _side(coder: Coder, stream: StreamInfo, symbols: Symbols) -> np.ndarray | None:
+    """What the tables of a stream depend on, known from a stream before it: whether a token refers to its context."""
+    if coder.spec.sides == 1:
+        return None
+    return symbols.arrays[SIDE_OF[stream.name]][..., 0]
 
 
 def _last_slice(stream: StreamInfo, before: Symbols | None) -> np.ndarray | None:
     """What the first slice of a leaning segment is coded after; tiles have no such thing."""
     return before.arrays[stream.name][-1] if before is not None and stream.whole else None
-
-
-def _packed_bytes(stream: StreamInfo, symbols: Symbols) -> int:
-    bits = (2 * stream.bound).bit_length()
-    return (symbols.kept(stream.name).size * bits + 7) // 8

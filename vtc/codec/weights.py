@@ -20,7 +20,8 @@ SIZES = ("tiny", "small", "base", "official")
 
 @dataclass(frozen=True)
 class BundleFile:
-    """A bundle on disk: `identity` is the sha256 of the file, `card` what it says of itself (JSON)."""
+    """A bundle on disk: `identity` is the sha256 of the file, `card` what it says of itself (JSON):
+    its tokenizer, config and streams, and what its makers put there."""
 
     name: str
     path: Path
@@ -128,9 +129,9 @@ def describe(path: Path) -> BundleFile:
 def _describe(path: Path, sha: bytes) -> BundleFile:
     metadata = _metadata(path)
     try:
-        card = json.loads(metadata["card"])
-        if not isinstance(card, dict):
-            raise TypeError
+        header = json.loads(metadata["vtc"])
+        told = {name: header[name] for name in ("tokenizer", "config", "streams") if name in header}
+        card = {**told, **header["card"]}
     except (KeyError, TypeError, ValueError) as problem:
         raise BundleError(f"{path} is not a bundle of vtc", "`vtc weights list` shows those at hand") from problem
     return BundleFile(path.stem, path, sha, path.stat().st_size, card)

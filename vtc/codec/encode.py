@@ -1,0 +1,216 @@
+"""From a video to a `.vtc` file: reading, base layer, network and coding run beside each other, a few segments in flight."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+
+from vtc.codec.model import Model, load_model
+from vtc.codec.network import Ground, LengthRule
+from vtc.codec.options import EncodeOptions, changed
+from vtc.codec.output import refuse_existing, staged
+from vtc.codec.pipeline import beside
+from vtc.codec.plan import Clip, batch_segments, clips, default_group
+from vtc.codec.quality import step_of
+from vtc.codec.streams import Symbols
+from vtc.codec.weights import find
+from vtc.container import PROFILES, ColourCodes, Header, Segment, Writer
+from vtc.errors import OutputError
+from vtc.media import AudioCopy, VideoSource, open_source
+
+Progress = Callable[[int, int], None]
+"""Called with (frames done, bytes so far)."""
+
+
+@dataclass(frozen=True)
+class EncodeResult:
+    """What was written. `width`, `height`: of the source. `duration`, `seconds` (spent, without loading the bundle) in seconds; `fps`: frames a second spent.
+    `bpp`: bits of everything but audio, over frames x source width x height. `tokens`: of all streams. `entropy`: the profiles used, joined
+    by "+". `bundle`: its sha256 in hex."""
+
+    frames: int
+    width: int
+    height: int
+    duration: float
+    bytes: int
+    video_bytes: int
+    audio_bytes: int
+    bpp: float
+    tokens: int
+    segments: int
+    model: str
+    bundle: str
+    entropy: str
+    quality: int
+    seconds: float
+    fps: float
+    warnings: tuple[str, ...] = ()
+
+    def values(self) -> dict[str, Any]:
+        """All of it by name, for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A segment on its way: its clip, the sound up to its end, then its symbols and what the base layer gives the network."""
+
+    clip: Clip
+    audio: bytes
+    symbols: Symbols
+    ground: Ground | None = None
+
+
+def encode(
+    source: str | Path,
+    output: str | Path,
+    options: EncodeOptions | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    **changes: Any,
+) -> EncodeResult:
+    """Encode the video `source` into the `.vtc` file `output` (`-`: standard input or output).
+
+    `changes` are single options by name: `encode("a.mp4", "a.vtc", quality=70)`. The output appears when it is whole; after an error or an
+    interrupt nothing is left. Raises a `VtcError`: MediaError, BundleError, OutputError or UsageError.
+    """
+    options = changed(options or EncodeOptions(), changes)
+    refuse_existing(output, overwrite)
+    path = find(options.model)
+    with ExitStack() as stack:
+        opened = open_source(
+            source, start=options.start, end=options.end, size=options.size, fps=options.fps, threads=options.threads or 0
+        )
+        video = stack.enter_context(opened)
+        model = load_model(path, options.device, options.threads)
+        file = stack.enter_context(staged(output, overwrite))
+        encoding = _Encoding(video, model, options)
+        began = time.perf_counter()
+        encoding.run(file, progress)
+    return encoding.result(time.perf_counter() - began)
+
+
+class _Encoding:
+    """One encode: its stages are generators, each run beside the next."""
+
+    def __init__(self, video: VideoSource, model: Model, options: EncodeOptions) -> None:
+        self.video, self.model, self.options, self.info = video, model, options, video.info
+        self.geometry = model.geometry(self.info.width, self.info.height)
+        self.network = model.network(self.geometry, float(self.info.frame_rate or 0))
+        self.step = step_of(options.quality)
+        group = options.group or default_group(self.info.frame_rate, model.clip_frames)
+        self.group = group if model.base is not None else 1
+        self.rule = LengthRule(options.length, options.tokens)
+        self.audio = AudioCopy(video) if options.audio == "copy" and self.info.has_audio else None
+        self.writer: Writer
+        self.frames = self.tokens = self.segments = self.ticks = 0
+        self.profiles: set[int] = set()
+        self.warnings: list[str] = []
+
+    def run(self, file: BinaryIO, progress: Progress | None) -> None:
+        self.writer = Writer(file)
+        self.writer.write_header(self._header())
+        self._tags()
+        with ExitStack() as stack:
+            read = stack.enter_context(closing(beside(self._read())))
+            based = stack.enter_context(closing(beside(self._base(read))))
+            painted = stack.enter_context(closing(beside(self._network(based))))
+            for segment, audio in self._coded(painted):
+                self.writer.write_segment(segment)
+                self.writer.write_audio(audio)
+                self.frames += segment.frames
+                self.segments += 1
+                self.tokens += sum(stream.tokens for stream in segment.streams)
+                self.profiles |= {stream.profile for stream in segment.streams if stream.data}
+                self.ticks += segment.end_pts - segment.pts[0]
+                if progress is not None:
+                    progress(self.frames, self.writer.bytes_written)
+        if self.audio is not None:
+            self.writer.write_audio(self.audio.close())
+        self.writer.close()
+
+    def result(self, seconds: float) -> EncodeResult:
+        info, count = self.info, self.writer.count
+        pixels = self.frames * info.source_width * info.source_height
+        return EncodeResult(
+            frames=self.frames, width=info.source_width, height=info.source_height,
+            duration=float(self.ticks * info.time_base), bytes=count.total, video_bytes=count.video,
+            audio_bytes=count.audio, bpp=8 * count.video / pixels, tokens=self.tokens, segments=self.segments,
+            model=self.model.name, bundle=self.model.identity.hex(),
+            entropy="+".join(PROFILES[profile] for profile in sorted(self.profiles)) or "none",
+            quality=self.options.quality, seconds=seconds, fps=self.frames / max(seconds, 1e-9),
+            warnings=(*self.video.warnings, *self.warnings),
+        )  # fmt: skip
+
+    def _header(self) -> Header:
+        info, colour = self.info, self.info.colour
+        shape = Fraction(info.source_height * info.width, info.source_width * info.height)
+        return self._valid(
+            model=self.model.name, bundle=self.model.identity, width=info.width, height=info.height,
+            source_width=info.source_width, source_height=info.source_height, time_base=info.time_base,
+            frame_rate=info.frame_rate or Fraction(0), sar=info.sar * shape,
+            colour=ColourCodes(colour.primaries, colour.transfer, colour.matrix, colour.full_range, colour.guessed),
+            bit_depth=info.bit_depth, quality=self.options.quality, clip_frames=self.model.clip_frames,
+            group=self.group, audio=self.audio is not None,
+        )  # fmt: skip
+
+    def _valid(self, **fields: Any) -> Header:
+        try:
+            return Header(**fields)
+        except ValueError as problem:
+            raise OutputError(f"this video does not fit into a .vtc file: {problem}", "try --size") from problem
+
+    def _tags(self) -> None:
+        left_out = self.writer.write_meta(self.info.tags)
+        if left_out:
+            self.warnings.append(f"tags too large to keep: {', '.join(left_out)}")
+
+    def _read(self) -> Iterator[_Work]:
+        """Clips with the sound that belongs before their end."""
+        cut = clips(self.video.frames(), self.info.width, self.info.height, self.model.clip_frames, self.group)
+        for clip in cut:
+            end = float((clip.pts[-1] + clip.last_duration) * self.info.time_base)
+            yield _Work(clip, self.audio.pieces(end) if self.audio is not None else b"", Symbols({}, {}))
+
+    def _base(self, works: Iterable[_Work]) -> Iterator[_Work]:
+        """The base layer, clip after clip: each leans on the last decoded frame of the one before, unless a group begins."""
+        last: torch.Tensor | None = None
+        for work in works:
+            pixels = torch.from_numpy(work.clip.pixels)
+            symbols, ground = self.model.base_encode(pixels, last if work.clip.leans else None, self.step)
+            last = ground.frames[:, -1] if ground is not None else None
+            yield replace(work, symbols=symbols, ground=ground)
+
+    def _network(self, works: Iterable[_Work]) -> Iterator[_Work]:
+        """The network, over as many segments at once as make a good batch."""
+        size = batch_segments(self.geometry.layout, self.model.clip_frames)
+        batch: list[_Work] = []
+        for work in works:
+            batch.append(work)
+            if len(batch) == size:
+                yield from self._analysed(batch)
+                batch = []
+        if batch:
+            yield from self._analysed(batch)
+
+    def _analysed(self, batch: list[_Work]) -> Iterator[_Work]:
+        pixels = [torch.from_numpy(work.clip.pixels) for work in batch]
+        found = self.network.encode(pixels, [work.ground for work in batch], self.step, self.rule)
+        for work, symbols in zip(batch, found):
+            both = Symbols({**work.symbols.arrays, **symbols.arrays}, symbols.lengths)
+            yield replace(work, symbols=both, ground=None)
+
+    def _coded(self, works: Iterable[_Work]) -> Iterator[tuple[Segment, bytes]]:
+        before: Symbols | None = None
+        for work in works:
+            clip = work.clip
+            earlier = before if clip.leans else None
+            streams, crc = self.model.coder.encode(work.symbols, self.geometry, earlier, self.options.entropy)
+            before = work.symbols
+            yield Segment(clip.number, clip.leans, clip.pts, clip.last_duration, self.step, streams, crc), work.audio

@@ -1,0 +1,85 @@
+"""A bundle ready to run: its tokenizer on a device, its base layer, its entropy models."""
+
+import re
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from vtc.codec.network import Ground, Network
+from vtc.codec.streams import BASE_STREAMS, Geometry, StreamInfo, Symbols
+from vtc.codec.symbols import SymbolCoder
+from vtc.errors import BundleError, UsageError
+from vtc.tokenizers.base import BaseLayer, BaseSegment
+from vtc.tokenizers.bundle import load_bundle
+from vtc.tokenizers.contract import Tokenizer
+
+STRIDE = (4, 16, 16)
+
+
+class Model:
+    """`name` and `identity` (sha256) of the bundle, `streams` in its order, `coder`: symbols to bytes, `tokenizer`, `base` (or None)."""
+
+    def __init__(self, path: Path, device: torch.device) -> None:
+        bundle = load_bundle(path, device)
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", bundle.name):
+            raise BundleError(f"{path}: a bundle's name has 1 to 64 letters, digits and ._-", "rename the file")
+        self.name, self.identity, self.device = bundle.name, bundle.identity, device
+        self.tokenizer: Tokenizer = bundle.tokenizer
+        self.base: BaseLayer | None = self.tokenizer.base
+        self.clip_frames = self.tokenizer.clip_frames
+        self.streams = stream_infos(self.tokenizer)
+        self.coder = SymbolCoder(self.streams, bundle.entropy)
+
+    def geometry(self, width: int, height: int) -> Geometry:
+        """The shapes of a picture's streams."""
+        return Geometry(height, width, self.clip_frames, STRIDE)
+
+    def network(self, geometry: Geometry, rate: float) -> Network:
+        """The network for pictures of a geometry at `rate` frames a second (0: unknown)."""
+        return Network(self.tokenizer, self.streams, geometry, self.device, rate)
+
+    def base_encode(self, pixels: Tensor, last: Tensor | None, step: float) -> tuple[Symbols, Ground | None]:
+        """The base layer of a clip uint8 `[3, T, H, W]` after the decoded frame `last`; nothing where there is no base layer."""
+        if self.base is None:
+            return Symbols({}, {}), None
+        segment: BaseSegment = self.base.encode(pixels.to(self.device), last, step)
+        arrays = {"motion": segment.motion.cpu().numpy(), "structural": segment.structural.cpu().numpy()}
+        return Symbols(arrays, {}), Ground(segment.frames, self.base.side(segment.motion, segment.structural))
+
+    def base_decode(self, symbols: Symbols, last: Tensor | None, step: float) -> Ground | None:
+        """What `base_encode` gave the network, from its symbols."""
+        if self.base is None:
+            return None
+        motion, structural = (torch.from_numpy(symbols.arrays[name]).to(self.device) for name in BASE_STREAMS)
+        return Ground(self.base.decode(motion, structural, last, step), self.base.side(motion, structural))
+
+
+def stream_infos(tokenizer: Tokenizer) -> tuple[StreamInfo, ...]:
+    """The streams as the floor without torch sees them. A sequence whose length is that of the patches is a grid over its tile."""
+    infos = []
+    for stream in tokenizer.streams:
+        kind = stream.kind if stream.positions else "grid"
+        whole = tokenizer.base is not None and stream.name in BASE_STREAMS
+        infos.append(StreamInfo(stream.name, stream.channels, stream.bound, kind, stream.positions, whole))
+    return tuple(infos)
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of `--device`: auto is CUDA where there is one."""
+    has_cuda = torch.cuda.is_available()
+    if name == "auto":
+        return torch.device("cuda" if has_cuda else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and not has_cuda:
+        raise UsageError(f"--device {name}: there is no CUDA device here", "use --device cpu")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"--device {name}: there are only {torch.cuda.device_count()} CUDA devices here")
+    return device
+
+
+def load_model(path: Path, device: str = "auto", threads: int | None = None) -> Model:
+    """The bundle at `path` on a device, with `threads` of the CPU (None: as many as torch takes)."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return Model(path, pick_device(device))

@@ -1,0 +1,157 @@
+"""Segments of a file back to frames: symbols, base layer and network run beside each other; damage is contained in its group."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from torch import Tensor
+
+from vtc.codec.model import Model
+from vtc.codec.network import Ground, drawn_noise
+from vtc.codec.pipeline import beside
+from vtc.codec.plan import batch_segments
+from vtc.codec.streams import Symbols
+from vtc.codec.symbols import label
+from vtc.container import Reader, Segment
+from vtc.errors import DamageError
+
+
+@dataclass(frozen=True)
+class Played:
+    """A segment's frames uint8 `[n, H, W, 3]` of the coded picture, their `pts` and `durations`; `frames` is None where they are `lost`,
+    which says why."""
+
+    number: int
+    pts: tuple[int, ...]
+    durations: tuple[int, ...]
+    frames: np.ndarray | None
+    lost: str = ""
+
+
+@dataclass(frozen=True)
+class _Work:
+    number: int
+    segment: Segment | None
+    symbols: Symbols | None
+    lost: str = ""
+    ground: Ground | None = None
+
+
+class Player:
+    """Decodes any run of segments of `reader` with `model`. `steps` and `seed` of the diffusion decoder. With `strict`, damage is an error;
+    otherwise damaged segments, and those that lean on them, come out as lost."""
+
+    def __init__(self, reader: Reader, model: Model, *, steps: int = 1, seed: int = 0, strict: bool = True) -> None:
+        self.reader, self.model, self.steps, self.seed, self.strict = reader, model, steps, seed, strict
+        header = reader.header
+        self.geometry = model.geometry(header.width, header.height)
+        self.network = model.network(self.geometry, float(header.frame_rate))
+        self.batch = batch_segments(self.geometry.layout, header.clip_frames)
+        self._end: tuple[int, Symbols, Tensor | None] | None = None
+
+    def play(self, first: int, stop: int) -> Iterator[Played]:
+        """Segments `first` to `stop - 1`. The network sees the same batches wherever a run begins, so frames are the same to the bit
+        as those of a whole decode."""
+        count = len(self.reader.index.segments)
+        begin, end = first // self.batch * self.batch, min(-(-stop // self.batch) * self.batch, count)
+        with ExitStack() as stack:
+            read = stack.enter_context(closing(beside(self._symbols(self._start(begin), end))))
+            based = stack.enter_context(closing(beside(self._base(read))))
+            painted = stack.enter_context(closing(beside(self._network(based, begin))))
+            for played in painted:
+                if first <= played.number < stop:
+                    yield played
+
+    def symbols(self, first: int, stop: int) -> Iterator[tuple[Segment, Symbols]]:
+        """The symbols of segments `first` to `stop - 1`; DamageError where they are damaged."""
+        for work in self._symbols(self.reader.index.group_start(first), stop):
+            if work.number >= first and work.segment is not None:
+                if work.symbols is None:
+                    raise DamageError(work.lost, segment=work.number)
+                yield work.segment, work.symbols
+
+    def _start(self, first: int) -> int:
+        """Where decoding must begin for segment `first`: at the start of its group, or behind what was decoded last."""
+        start = self.reader.index.group_start(first)
+        if self._end is not None and start <= self._end[0] < first:
+            return self._end[0] + 1
+        self._end = None
+        return start
+
+    def _symbols(self, start: int, stop: int) -> Iterator[_Work]:
+        before = self._end[1] if self._end is not None and self._end[0] + 1 == start else None
+        spoiler = ""
+        for number in range(start, stop):
+            segment: Segment | None = None
+            try:
+                segment = self.reader.segment(number)
+                if not segment.leans:
+                    before, spoiler = None, ""
+                elif before is None:
+                    raise DamageError(f"{label(self.reader, number)} leans on {spoiler or 'a segment that is missing'}")
+                before = self.model.coder.decode(segment, self.geometry, before, label(self.reader, number))
+                yield _Work(number, segment, before)
+            except DamageError as problem:
+                if self.strict:
+                    raise
+                before, spoiler = None, spoiler or f"segment {number}, which is damaged"
+                yield _Work(number, segment, None, problem.message)
+
+    def _base(self, works: Iterable[_Work]) -> Iterator[_Work]:
+        last = self._end[2] if self._end is not None else None
+        for work in works:
+            if work.segment is None or work.symbols is None:
+                last, self._end = None, None
+                yield work
+                continue
+            ground = self.model.base_decode(work.symbols, last if work.segment.leans else None, work.segment.step)
+            last = ground.frames[:, -1].clone() if ground is not None else None
+            self._end = work.number, work.symbols, last
+            yield replace(work, ground=ground)
+
+    def _network(self, works: Iterable[_Work], begin: int) -> Iterator[Played]:
+        batch: list[_Work] = []
+        for work in works:
+            if work.number < begin:
+                continue
+            batch.append(work)
+            if (work.number + 1) % self.batch == 0:
+                yield from self._painted(batch)
+                batch = []
+        yield from self._painted(batch)
+
+    def _painted(self, batch: list[_Work]) -> Iterator[Played]:
+        whole = [(work, work.segment, work.symbols) for work in batch if work.segment is not None and work.symbols is not None]
+        header = self.reader.header
+        layout = self.geometry.layout
+
+        def noise(i: int, tile: int) -> np.ndarray:
+            size = (3, header.clip_frames, layout.tile_height, layout.tile_width)
+            return drawn_noise(self.seed, whole[i][0].number, tile, size)
+
+        clips = self.network.decode(
+            [symbols for _, _, symbols in whole],
+            [work.ground for work, _, _ in whole],
+            [segment.step for _, segment, _ in whole],
+            self.steps,
+            noise,
+        )
+        for work in batch:
+            if work.segment is None or work.symbols is None:
+                yield self._lost(work)
+                continue
+            clip = next(clips)[:, : work.segment.frames, : header.height, : header.width]
+            frames = clip.permute(1, 2, 3, 0).contiguous().numpy()
+            yield Played(work.number, work.segment.pts, work.segment.durations, frames)
+
+    def _lost(self, work: _Work) -> Played:
+        """The times of a segment that is lost: as it tells them, or else evenly over its place in the index."""
+        if work.segment is not None:
+            return Played(work.number, work.segment.pts, work.segment.durations, None, work.lost)
+        entry, end = self.reader.index.segments[work.number], self.reader.index.end_of(work.number)
+        span = max(end - entry.pts, entry.frames)
+        times = [entry.pts + i * span // entry.frames for i in range(entry.frames + 1)]
+        durations = tuple(later - earlier for earlier, later in pairwise(times))
+        return Played(work.number, tuple(times[:-1]), durations, None, work.lost)
