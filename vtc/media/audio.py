@@ -1,10 +1,12 @@
 """Sound is never decoded: its packets travel from the source to the output as they are.
 
 On the way they are kept as a NUT stream (FFmpeg's own container), whose clock for sound is one sample, so that times survive. NUT
-knows no time below zero, and coded sound often begins a little before it: all times are moved by `SHIFT`.
+knows no time below zero, and coded sound often begins a little before it: all times are moved by `SHIFT`. NUT also forgets the
+order of the channels and takes E-AC-3 for AC-3: the tag `tracks`, JSON in the header of the stream, holds what it would lose.
 """
 
 import io
+import json
 from collections.abc import Iterator
 from fractions import Fraction
 from math import floor
@@ -56,6 +58,8 @@ class AudioCopy:
                 name = stream.codec_context.name if stream.codec_context else "unknown"
                 source.warnings.append(f"sound track {stream.index} ({name}) cannot be kept")
         self._open = bool(self._streams)
+        tracks = [_facts(source.decoder.container.streams[index]) for index in self._streams]
+        self._nut.metadata["tracks"] = json.dumps(tracks, separators=(",", ":"))
         if self._open:
             try:
                 self._nut.start_encoding()
@@ -132,20 +136,27 @@ class AudioFeed:
         self._start, self._end = Fraction(start), None if end is None else Fraction(end)
         self._next: Any = None
         self._streams: dict[int, Any] = {}
+        self._lengths: dict[int, Fraction] = {}
+        self._last: dict[int, Fraction] = {}
         self._packets: Iterator[Any] = iter(())
         try:
             self._nut = av.open(file, "r", format="nut")
         except (ValueError, av.error.FFmpegError, OSError) as error:
             raise DamageError(f"the sound cannot be read: {error}", "use --audio none to leave it out") from None
-        usable = [stream for stream in self._nut.streams.audio if self._add(stream)]
+        facts = _tracks(self._nut.metadata.get("tracks", ""))
+        usable = [stream for stream in self._nut.streams.audio if self._add(stream, facts.get(stream.index, {}))]
         if usable:
             self._packets = self._nut.demux(*usable)
 
-    def _add(self, stream: Any) -> bool:
-        name = stream.codec_context.name if stream.codec_context else "unknown"
+    def _add(self, stream: Any, facts: dict[str, str]) -> bool:
         try:
-            self._streams[stream.index] = self._output.add_stream_from_template(stream)
+            # Some containers object only when their header is written: let one that goes nowhere try.
+            with av.open(io.BytesIO(), "w", format=self._output.format.name) as trial:
+                _add_track(trial, stream, facts)
+                trial.start_encoding()
+            self._streams[stream.index] = _add_track(self._output, stream, facts)
         except (ValueError, av.error.FFmpegError, AttributeError):
+            name = facts.get("codec") or (stream.codec_context.name if stream.codec_context else "unknown")
             self.warnings.append(f"sound in {name} cannot go into {self._output.format.name}: left out")
             return False
         return True
@@ -160,6 +171,7 @@ class AudioFeed:
             if until is not None and time - self._start >= until:
                 return
             self._next = None
+            self._measure(packet)
             outside = (self._start and time < self._start) or (self._end is not None and time >= self._end)
             if not outside:
                 _stamp(packet, self._streams[packet.stream.index], time - self._start)
@@ -168,6 +180,18 @@ class AudioFeed:
     def close(self) -> None:
         """Lets go of the NUT stream."""
         self._nut.close()
+
+    def _measure(self, packet: Any) -> None:
+        """Gives a packet a duration. NUT holds none; without one for the last packet, mp4 would end before it."""
+        index, ticks = packet.stream.index, Fraction(packet.time_base)
+        time = packet.pts * ticks
+        if packet.duration:
+            self._lengths[index] = packet.duration * ticks
+        elif index in self._last and time > self._last[index]:
+            self._lengths[index] = time - self._last[index]
+        if not packet.duration:
+            packet.duration = floor(self._lengths.get(index, Fraction(0)) / ticks)
+        self._last[index] = time
 
     def _peek(self) -> Any:
         while self._next is None:
@@ -192,3 +216,42 @@ def _stamp(packet: Any, stream: Any, time: Fraction) -> None:
     packet.time_base = ticks
     packet.pts = packet.dts = floor(time / ticks + Fraction(1, 2))
     packet.duration = floor(length / ticks + Fraction(1, 2))
+
+
+def _add_track(output: OutputContainer, stream: Any, facts: dict[str, str]) -> Any:
+    """Adds a track like a stream of the NUT to an output, with what NUT has lost put back."""
+    codec = stream.codec_context.name
+    name, layout = facts.get("codec", codec), facts.get("layout", "")
+    if name == codec:
+        track: Any = output.add_stream_from_template(stream)
+    else:
+        # The wrong name in NUT cannot be put right; an encoder of the right one describes the track as well.
+        track = output.add_stream(name, rate=stream.rate, layout=layout or stream.layout.name)
+    if layout and av.AudioLayout(layout).nb_channels == stream.codec_context.channels:
+        track.codec_context.layout = layout
+    if "language" in facts:
+        track.metadata["language"] = facts["language"]
+    return track
+
+
+def _facts(stream: Any) -> dict[str, str]:
+    """What NUT would lose of a track."""
+    facts = {"codec": stream.codec_context.name, "layout": stream.layout.name}
+    if stream.language:
+        facts["language"] = stream.language
+    return facts
+
+
+def _tracks(text: str) -> dict[int, dict[str, str]]:
+    """The facts by track, from a tag that may be missing or damaged."""
+    try:
+        tracks = json.loads(text)
+    except ValueError:
+        return {}
+    if not isinstance(tracks, list):
+        return {}
+    return {
+        number: {key: value for key, value in track.items() if isinstance(value, str)}
+        for number, track in enumerate(tracks)
+        if isinstance(track, dict)
+    }

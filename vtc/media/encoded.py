@@ -84,7 +84,9 @@ class EncodedSink(VideoSink):
                 if audio is not None:
                     self._feed = AudioFeed(audio, self._container, audio_start, audio_end)
                     self.warnings += self._feed.warnings
-                self._container.metadata.update({k: v for k, v in info.tags.items() if k.lower() not in _OWN_TAGS})
+                tags = {key: text for key, text in info.tags.items() if key.lower() not in _OWN_TAGS}
+                self._container.metadata.update(tags)
+                self._container.start_encoding()  # from here on the streams' clocks are those of the container
         except BaseException:
             self.abort()
             raise
