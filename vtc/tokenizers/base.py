@@ -99,7 +99,8 @@ class BaseLayer(nn.Module):
 
     @staticmethod
     def side(vectors: Tensor, symbols: Tensor) -> Tensor:
-        """What the network is told of the tokens, float `[3, S, gh, gw]` of about unit size: alone or not, how much was coded, how far it moved."""
+        """What the network is told of the tokens, float `[3, S, gh, gw]` of about unit size: alone or not, how much was coded,
+        how far it moved."""
         coded = torch.log2(1 + symbols.abs().sum(-1, dtype=torch.float32)) / 4
         moved = torch.log2(1 + vectors[..., 1:].abs().sum(-1, dtype=torch.float32)) / 4
         return torch.stack((vectors[..., 0].float(), coded, moved))
@@ -175,7 +176,8 @@ def _context(doubled: Tensor, vectors: Tensor) -> Tensor:
 
 
 def fit_klt(patches: Tensor, coefficients: int) -> tuple[Tensor, Tensor]:
-    """The KLT (PCA) of training patches `[N, 3072]`: orthonormal basis `[3072, coefficients]`, largest variance first, and mean `[3072]`."""
+    """The KLT (PCA) of training patches `[N, 3072]`: orthonormal basis `[3072, coefficients]`, largest variance first, and
+    mean `[3072]`."""
     mean = patches.mean(0)
     centred = patches - mean
     _, vectors = torch.linalg.eigh(centred.T @ centred)

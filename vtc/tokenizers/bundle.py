@@ -61,7 +61,9 @@ def load_bundle(path: Path, device: torch.device | str = "cpu", dtype: torch.dty
     except (OSError, SafetensorError, ValueError) as problem:
         raise BundleError(f"{path} cannot be read as a bundle: {problem}", "see `vtc weights list`") from problem
     if not isinstance(header, dict) or header.get("format") != FORMAT or header.get("tokenizer") not in _TOKENIZERS:
-        raise BundleError(f"{path} is no bundle that this version of vtc knows", "see `vtc weights list`, or update vtc")
+        raise BundleError(
+            f"{path} is no bundle that this version of vtc knows", "see `vtc weights list`, or update vtc"
+        )
     kind, config = _TOKENIZERS[header["tokenizer"]]
     weights = {name.removeprefix("model."): tensor for name, tensor in tensors.items() if name.startswith("model.")}
     entropy = {name.removeprefix("entropy."): t.numpy() for name, t in tensors.items() if name.startswith("entropy.")}
@@ -73,7 +75,9 @@ def load_bundle(path: Path, device: torch.device | str = "cpu", dtype: torch.dty
     tokenizer.to(dtype=dtype or inference_dtype(device))
     if tokenizer.base is not None:
         tokenizer.base.float()
-        tokenizer.base.load_state_dict({n.removeprefix("base."): t for n, t in weights.items() if n.startswith("base.")})
+        tokenizer.base.load_state_dict(
+            {n.removeprefix("base."): t for n, t in weights.items() if n.startswith("base.")}
+        )
     return Bundle(path.stem, identity, tokenizer.to(device).eval().requires_grad_(False), entropy, header["card"])
 
 
@@ -83,7 +87,8 @@ def config_from(kind: type, values: dict[str, Any]) -> Any:
     known = {}
     for field in fields(kind):
         value = values[field.name]
-        inner = next((t for t in (hints[field.name], *get_args(hints[field.name])) if is_dataclass(t)), None)
+        kinds = (hints[field.name], *get_args(hints[field.name]))
+        inner = next((t for t in kinds if isinstance(t, type) and is_dataclass(t)), None)
         known[field.name] = config_from(inner, value) if inner is not None and value is not None else value
     if unknown := set(values) - set(known):
         raise TypeError(f"unknown settings {sorted(unknown)}")

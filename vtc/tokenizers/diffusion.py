@@ -1,9 +1,10 @@
 """The diffusion decoder: a pixel-space diffusion transformer over patches, conditioned on latents (One-DVA, arXiv 2602.04220).
 
-Rectified flow between noise around the base picture and the clip: z_t = base + t (clip - base) + (1 - t) sigma noise, t from 0 (all noise)
-to 1 (the clip), sigma = `NOISE` x step, about the size of what the base lacks. (One-DVA starts from unit noise around zero; where a base is
-known, noise of that size would only hide it. Our choice.) The network gives x, the clip; the loss is that of the velocity. At t = 0 the noisy
-input holds nothing and is left out, so that one step is deterministic and the conditional mean.
+Rectified flow between noise around the base picture and the clip: z_t = base + t (clip - base) + (1 - t) sigma noise,
+t from 0 (all noise) to 1 (the clip), sigma = `NOISE` x step, about the size of what the base lacks. (One-DVA starts from unit
+noise around zero; where a base is known, noise of that size would only hide it. Our choice.) The network gives x, the clip; the
+loss is that of the velocity. At t = 0 the noisy input holds nothing and is left out, so that one step is deterministic and the
+conditional mean.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from torch import Tensor, nn
 
 from vtc.tokenizers.contract import Context
 from vtc.tokenizers.layers.patch import PATCH_SIDE, PATCH_SIZE, PATCH_TIME, patchify
-from vtc.tokenizers.layers.transformer import Block, fourier, rotary
+from vtc.tokenizers.layers.transformer import Block, RMSNorm, fourier, rotary
+from vtc.tokenizers.layers.zero import zeroed
 
 NOISE = 0.1
 SIDE_CHANNELS = 3
@@ -38,9 +40,7 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.one = nn.Conv2d(channels, channels, 3, padding=1)
-        self.two = nn.Conv2d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.two.weight)
-        nn.init.zeros_(self.two.bias)
+        self.two = zeroed(nn.Conv2d(channels, channels, 3, padding=1))
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.two(F.relu(self.one(x), inplace=True))
@@ -58,9 +58,7 @@ class Unpatchifier(nn.Module):
         self.linear = nn.Linear(config.width, half * _PIXEL_CHANNELS)
         self.inward = nn.Conv2d(36 + 12 + SIDE_CHANNELS + 1 + _PIXEL_CHANNELS, config.channels, 3, padding=1)
         self.blocks = nn.ModuleList(ResidualBlock(config.channels) for _ in range(config.blocks))
-        self.outward = nn.Conv2d(config.channels, 12, 3, padding=1)
-        nn.init.zeros_(self.outward.weight)
-        nn.init.zeros_(self.outward.bias)
+        self.outward = zeroed(nn.Conv2d(config.channels, 12, 3, padding=1))
 
     def forward(self, hidden: Tensor, base: Tensor, noisy: Tensor, side: Tensor, level: Tensor) -> Tensor:
         """`hidden [B, S, gh, gw, width]`, `base` and `noisy` (noise around the base in units of sigma) `[B, 3, T, H, W]`,
@@ -92,30 +90,31 @@ class DiffusionDecoder(nn.Module):
         self.config = config
         width = config.width
         self.base_in = nn.Linear(PATCH_SIZE, width)
-        self.noisy_in = nn.Linear(PATCH_SIZE, width, bias=False)
+        self.noisy_in = zeroed(nn.Linear(PATCH_SIZE, width, bias=False))
         self.side_in = nn.Linear(SIDE_CHANNELS, width, bias=False)
-        self.condition = nn.Sequential(nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, 6 * width))
+        self.condition = nn.Sequential(nn.Linear(2 * width, width), nn.SiLU(), zeroed(nn.Linear(width, 6 * width)))
         self.per_block = nn.Parameter(torch.zeros(config.depth, 6, width))
         self.blocks = nn.ModuleList(Block(width, config.heads) for _ in range(config.depth))
-        self.norm = nn.RMSNorm(width)
+        self.norm = RMSNorm(width)
         self.unpatchifier = Unpatchifier(config)
-        for head in (self.noisy_in, self.condition[2]):
-            nn.init.zeros_(head.weight)
-        nn.init.zeros_(self.condition[2].bias)
 
     def forward(self, z: Tensor, t: Tensor, tokens: Tensor, context: Context) -> tuple[Tensor, Tensor]:
         """The clean clip `[B, 3, T, H, W]` (float32) seen in `z` at times `t [B]`, and the hidden state of the middle block for alignment.
 
-        `tokens [B, K, width]`: embedded latents.
+        `tokens [B, K, width]`: embedded latents. The long skip is the best linear guess of the clip from `z`, were what the base lacks
+        white and of size sigma; the network adds the rest.
         """
         base, side = context.base, context.side
         assert base is not None and side is not None
         dtype = tokens.dtype
-        sigma = (NOISE * context.step).view(-1, 1, 1, 1, 1)
-        noisy = torch.where(t.view(-1, 1, 1, 1, 1) > 0, (z - base) / sigma, 0.0).to(dtype)
+        sigma, at = (NOISE * context.step).view(-1, 1, 1, 1, 1), t.view(-1, 1, 1, 1, 1)
+        noisy = torch.where(at > 0, (z - base) / sigma, 0.0)
+        skip = noisy * sigma * at / (at.square() + (1 - at).square())
+        noisy = noisy.to(dtype)
         level = torch.log2(context.step)
         patches = patchify(base.to(dtype))
-        grid = patches.shape[1:4]
+        _, *sizes, _ = patches.shape
+        grid = (sizes[0], sizes[1], sizes[2])
         x = self.base_in(patches) + self.noisy_in(patchify(noisy)) + self.side_in(side.to(dtype).permute(0, 2, 3, 4, 1))
         x = torch.cat((x.flatten(1, 3), tokens), 1)
         rotation = rotary(grid, tokens.shape[1], self.config.width // self.config.heads, x.device)
@@ -129,7 +128,7 @@ class DiffusionDecoder(nn.Module):
         n = grid[0] * grid[1] * grid[2]
         hidden = self.norm(x[:, :n]).unflatten(1, grid)
         added = self.unpatchifier(hidden, base, noisy, side, level)
-        return base + added.float() * context.step.view(-1, 1, 1, 1, 1), middle[:, :n]
+        return base + skip + added.float() * context.step.view(-1, 1, 1, 1, 1), middle[:, :n]
 
     def sample(self, tokens: Tensor, context: Context, steps: int, noise: Tensor | None) -> Tensor:
         """Euler's method over `steps` equal steps; `noise` is needed for more than one."""

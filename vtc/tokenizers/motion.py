@@ -45,8 +45,8 @@ def double(frame: Tensor) -> Tensor:
 def fetch(doubled: Tensor, vectors: Tensor, frames: tuple[int, ...] = (0, 1, 2, 3)) -> Tensor:
     """Displaced blocks of the last frame.
 
-    `doubled` uint8 `[C, 2H, 2W]` from `double`; `vectors` integer `[..., gh, gw, 2]`. Returns uint8 `[..., gh, gw, C, len(frames), 16, 16]`;
-    outside the picture its border is repeated.
+    `doubled` uint8 `[C, 2H, 2W]` from `double`; `vectors` integer `[..., gh, gw, 2]`. Returns uint8
+    `[..., gh, gw, C, len(frames), 16, 16]`; outside the picture its border is repeated.
     """
     c, h2, w2 = doubled.shape
     gh, gw = h2 // (2 * PATCH_SIDE), w2 // (2 * PATCH_SIDE)
@@ -71,10 +71,16 @@ def luma(frames: Tensor) -> Tensor:
 def search(target: Tensor, last: Tensor, doubled_luma: Tensor) -> Tensor:
     """The vector of least absolute difference for every token of a slice.
 
-    `target` luma uint8 `[4, H, W]`, `last` luma uint8 `[H, W]`, `doubled_luma` uint8 `[1, 2H, 2W]`. Returns `[gh, gw, 2]` int64 half pixels.
+    `target` luma uint8 `[4, H, W]`, `last` luma uint8 `[H, W]`, `doubled_luma` uint8 `[1, 2H, 2W]`. Returns `[gh, gw, 2]`
+    int64 half pixels.
     Full search at a quarter of the size, then refinement around the best by 2, 1 and half a pixel.
     """
-    blocks = target[list(_SEARCH_FRAMES)].unflatten(2, (-1, PATCH_SIDE)).unflatten(1, (-1, PATCH_SIDE)).permute(1, 3, 0, 2, 4)
+    blocks = (
+        target[list(_SEARCH_FRAMES)]
+        .unflatten(2, (-1, PATCH_SIDE))
+        .unflatten(1, (-1, PATCH_SIDE))
+        .permute(1, 3, 0, 2, 4)
+    )
     best = _coarse(target, last)
     zero = torch.zeros_like(best)
     best = _better(torch.stack((zero, best)), blocks, doubled_luma)

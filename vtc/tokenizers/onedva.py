@@ -1,10 +1,13 @@
-"""One-DVA, One-Dimensional Diffusion Video Autoencoder (arXiv 2602.04220): structural latents on a grid, 1D latents of variable length.
+"""One-DVA, One-Dimensional Diffusion Video Autoencoder (arXiv 2602.04220): structural latents on a grid, 1D latents of
+variable length.
 
-Known from the paper: linear patchifier, learned 1D queries and resolution tokens beside the patches in one transformer, channel compression,
-tail cutting by a motion score, a pixel-space diffusion decoder, self-alignment, stages. Its constants are not public; those here are ours.
+Known from the paper: linear patchifier, learned 1D queries and resolution tokens beside the patches in one transformer, channel
+compression, tail cutting by a motion score, a pixel-space diffusion decoder, self-alignment, stages. Its constants are not
+public; those here are ours.
 
-As the default codec it stands on the base layer, which codes the structural latents ahead of the network; the encoder then sees what the base
-missed and the 1D latents carry the rest. With `base=None` (recipe onedva-paper) the structural latents are the transformer's own patch outputs.
+As the default codec it stands on the base layer, which codes the structural latents ahead of the network; the encoder then sees
+what the base missed and the 1D latents carry the rest. With `base=None` (recipe onedva-paper) the structural latents are the
+transformer's own patch outputs.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +20,8 @@ from vtc.tokenizers.contract import Context, DecodeOptions, Latents, Stream, Tok
 from vtc.tokenizers.diffusion import SIDE_CHANNELS, DiffusionConfig, DiffusionDecoder
 from vtc.tokenizers.layers.length import cut, motion_length, motion_score
 from vtc.tokenizers.layers.patch import PATCH_SIDE, PATCH_SIZE, PATCH_TIME, patchify, unpatchify
-from vtc.tokenizers.layers.transformer import Block, fourier, rotary
+from vtc.tokenizers.layers.transformer import Block, RMSNorm, fourier, rotary
+from vtc.tokenizers.layers.zero import zeroed
 from vtc.tokenizers.motion import VECTOR_BOUND
 
 QUERY_BOUND = 15
@@ -46,10 +50,18 @@ class OneDVAConfig:
 PRESETS = {
     "tiny": OneDVAConfig(),
     "small": OneDVAConfig(
-        width=384, heads=8, depth=6, queries=64, decoder=DiffusionConfig(width=384, heads=8, depth=8, channels=64, blocks=6)
+        width=384,
+        heads=8,
+        depth=6,
+        queries=64,
+        decoder=DiffusionConfig(width=384, heads=8, depth=8, channels=64, blocks=6),
     ),
     "base": OneDVAConfig(
-        width=576, heads=12, depth=8, queries=128, decoder=DiffusionConfig(width=576, heads=12, depth=12, channels=96, blocks=8)
+        width=576,
+        heads=12,
+        depth=8,
+        queries=128,
+        decoder=DiffusionConfig(width=576, heads=12, depth=12, channels=96, blocks=8),
     ),
 }
 
@@ -67,7 +79,7 @@ class Encoder(nn.Module):
         self.resolution = nn.Linear(width, width)
         self.resolution_kind = nn.Parameter(torch.randn(_RESOLUTION_TOKENS, width) * 0.02)
         self.blocks = nn.ModuleList(Block(width, config.heads) for _ in range(config.depth))
-        self.norm = nn.RMSNorm(width)
+        self.norm = RMSNorm(width)
         self.query_out = nn.Linear(width, config.query_channels)
 
     def forward(self, clip: Tensor, context: Context) -> tuple[Tensor, Tensor]:
@@ -84,7 +96,8 @@ class Encoder(nn.Module):
         else:
             patches = patchify(clip.to(dtype))
             x = self.patch_in(patches)
-        grid, b = patches.shape[1:4], clip.shape[0]
+        b, *sizes, _ = patches.shape
+        grid = (sizes[0], sizes[1], sizes[2])
         free = torch.cat((self.queries.expand(b, -1, -1), self._resolution(clip, context)), 1)
         x = torch.cat((x.flatten(1, 3), free.to(x.dtype)), 1)
         rotation = rotary(grid, free.shape[1], self.config.width // self.config.heads, x.device)
@@ -120,11 +133,9 @@ class OneDVA(Tokenizer):
         self.decoder = DiffusionDecoder(config.decoder)
         self.register_buffer("motion_statistics", torch.tensor([-2.0, 1.0]))  # mean and deviation of the score
         if config.base is None:
-            self.structural_out = nn.Linear(config.width, config.structural_channels)
+            self.structural_out = zeroed(nn.Linear(config.width, config.structural_channels))
             self.analysis = nn.Linear(PATCH_SIZE, config.structural_channels)
             self.synthesis = nn.Linear(config.structural_channels, PATCH_SIZE)
-            nn.init.zeros_(self.structural_out.weight)
-            nn.init.zeros_(self.structural_out.bias)
 
     @property
     def streams(self) -> tuple[Stream, ...]:
@@ -142,7 +153,8 @@ class OneDVA(Tokenizer):
         return {"query": 1.0} if self.base is not None else {"structural": 1.0 / step, "query": 1.0}
 
     def start(self, basis: Tensor, mean: Tensor) -> None:
-        """KLT start of the linear paths: patchifiers see the first coefficients; without a base layer, analysis and synthesis are the KLT."""
+        """KLT start of the linear paths: patchifiers see the first coefficients; without a base layer, analysis and synthesis
+        are the KLT."""
         with torch.no_grad():
             for linear in (self.encoder.patch_in, self.encoder.base_in, self.decoder.base_in):
                 if linear is not None:
@@ -191,7 +203,7 @@ class OneDVA(Tokenizer):
         if context.base is not None:
             return context
         assert context.side is not None
-        b, _, s, gh, gw = context.side.shape
+        _, _, s, gh, gw = context.side.shape
         patches = self.synthesis(latents["structural"].to(self.synthesis.weight.dtype)).unflatten(1, (s, gh, gw))
         return Context(context.step, unpatchify(patches).float(), context.side, context.frame_rate)
 

@@ -66,7 +66,20 @@ class Recipe:
         return json.dumps(dataclasses.asdict(self))
 
 
-recipes: dict[tuple[str, str], Recipe] = {}
+_ONEDVA_STAGES = (
+    Stage("structural", 0.15, latents=False),
+    Stage("latents", 0.70),
+    Stage("post-training", 0.15, frozen=("tokenizer.encoder",)),
+)
+
+recipes: dict[tuple[str, str], Recipe] = {
+    (recipe.name, recipe.size): recipe
+    for recipe in (
+        Recipe("onedva", "onedva", "tiny", batch=4, lr=6e-4, stages=_ONEDVA_STAGES),
+        Recipe("onedva", "onedva", "small", batch=32, lr=6e-4, stages=_ONEDVA_STAGES),
+        Recipe("onedva", "onedva", "base", batch=64, lr=4e-4, stages=_ONEDVA_STAGES),
+    )
+}
 """All recipes by (name, size)."""
 
 

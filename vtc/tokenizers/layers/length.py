@@ -1,4 +1,7 @@
-"""Variable length: how many 1D latents a clip keeps, from its motion (One-DVA: a heuristic from pixel differences; the formula is our choice)."""
+"""Variable length: how many 1D latents a clip keeps, from its motion.
+
+One-DVA: a heuristic from pixel differences; the formula is our choice.
+"""
 
 import torch
 from torch import Tensor

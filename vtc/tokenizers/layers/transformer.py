@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vtc.tokenizers.layers.zero import zeroed
+
 Rotation = tuple[Tensor, Tensor]
 
 
@@ -27,6 +29,14 @@ def rotate(x: Tensor, rotation: Rotation) -> Tensor:
     return torch.cat((a * cos - b * sin, a * sin + b * cos), -1)
 
 
+class RMSNorm(nn.RMSNorm):
+    """RMSNorm whose weight follows its input's type, so that the fused kernel runs under autocast."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[..., width]` to the same."""
+        return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
+
+
 class Attention(nn.Module):
     """Multi-head self-attention with normalised queries and keys (QK-norm) and rotary positions."""
 
@@ -34,9 +44,9 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = heads
         self.qkv = nn.Linear(width, 3 * width, bias=False)
-        self.q_norm = nn.RMSNorm(width // heads)
-        self.k_norm = nn.RMSNorm(width // heads)
-        self.out = nn.Linear(width, width, bias=False)
+        self.q_norm = RMSNorm(width // heads)
+        self.k_norm = RMSNorm(width // heads)
+        self.out = zeroed(nn.Linear(width, width, bias=False))
 
     def forward(self, x: Tensor, rotation: Rotation) -> Tensor:
         """`[B, N, width]` to the same."""
@@ -51,13 +61,12 @@ class Block(nn.Module):
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.attention_norm = nn.RMSNorm(width)
+        self.attention_norm = RMSNorm(width)
         self.attention = Attention(width, heads)
-        self.mlp_norm = nn.RMSNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), nn.Linear(4 * width, width))
-        nn.init.zeros_(self.attention.out.weight)
-        nn.init.zeros_(self.mlp[2].weight)
-        nn.init.zeros_(self.mlp[2].bias)
+        self.mlp_norm = RMSNorm(width)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), zeroed(nn.Linear(4 * width, width))
+        )
 
     def forward(self, x: Tensor, rotation: Rotation, modulation: Tensor | None = None) -> Tensor:
         """`x [B, N, width]`; `modulation [B, 6, width]`: (shift, scale, gate) of attention, then of the MLP."""
@@ -70,7 +79,7 @@ class Block(nn.Module):
 
 
 def fourier(values: Tensor, width: int) -> Tensor:
-    """Sine features of numbers, `[...]` to `[..., width]`; made for values from about -8 to 8 (timesteps in [0, 1] are scaled by the caller)."""
+    """Sine features of numbers, `[...]` to `[..., width]`; made for values from about -8 to 8."""
     frequencies = torch.exp(torch.linspace(-2.0, 4.0, width // 2, device=values.device))
     angles = values.float()[..., None] * frequencies
     return torch.cat((angles.cos(), angles.sin()), -1)
