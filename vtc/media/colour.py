@@ -86,6 +86,21 @@ def yuv_to_rgb16(
     return np.clip(out, 0, 65535, out=out).astype(np.uint16)
 
 
+def rgb_to_full_yuv(rgb: npt.NDArray[np.uint8], matrix: int) -> npt.NDArray[np.uint8]:
+    """RGB [H, W, 3] to Y, Cb, Cr [3, H, W] of full range and 8 bits.
+
+    In float and not by FFmpeg's scaler, which rounds the chroma of full range down.
+    """
+    kr, kb = _KR_KB[_ALIASES.get(matrix, matrix)]
+    red, green, blue = (rgb[..., channel].astype(np.float32) for channel in range(3))
+    out = np.empty((3, *rgb.shape[:2]), np.float32)
+    out[0] = np.float32(kr) * red + np.float32(1 - kr - kb) * green + np.float32(kb) * blue
+    out[1] = (blue - out[0]) * np.float32(0.5 / (1 - kb)) + np.float32(128)
+    out[2] = (red - out[0]) * np.float32(0.5 / (1 - kr)) + np.float32(128)
+    np.rint(out, out=out)
+    return np.clip(out, 0, 255, out=out).astype(np.uint8)
+
+
 def rgb_to_float(rgb: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
     """RGB of 8 or 16 bits, any shape, to float32 in [-1, 1]: black is -1, white exactly 1. The only way into a model."""
     half = np.float32(np.iinfo(rgb.dtype).max / 2)

@@ -14,7 +14,16 @@ import av.filter
 import numpy as np
 import numpy.typing as npt
 
-from vtc.media.colour import IDENTITY, UNSPECIFIED, Colour, known_matrix, swscale_matrix, usual_matrix, yuv_to_rgb16
+from vtc.media.colour import (
+    IDENTITY,
+    UNSPECIFIED,
+    Colour,
+    known_matrix,
+    rgb_to_full_yuv,
+    swscale_matrix,
+    usual_matrix,
+    yuv_to_rgb16,
+)
 
 RgbArray = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
@@ -117,19 +126,23 @@ class ToRgb:
         if target.startswith("yuv"):
             scale += f":out_color_matrix={swscale_matrix(colour.matrix)}:out_range={range_}"
         size = f"w={self.width}:h={self.height}"
-        steps = [f"pad={frame.width + wide}:{frame.height + high}:0:0"] if wide or high else []
-        if resize and steps:
+        padded = frame.width + wide, frame.height + high
+        if resize and padded != (frame.width, frame.height):
             # The padding must not be scaled into the picture: full chroma first, cut, then resize.
-            steps += [
+            steps = [
                 scale,
                 f"format={target}",
                 f"crop={frame.width}:{frame.height}:0:0",
                 f"scale={size}:threads=1:{_CAREFUL}",
             ]
         else:
-            steps += [f"{scale}:{size}" if resize else scale]
+            steps = [f"{scale}:{size}" if resize else scale]
         steps.append(f"format={target}")
-        graph = Graph(frame.width, frame.height, pixels.name, steps, int(frame.colorspace), int(frame.color_range))
+        run = Graph(*padded, pixels.name, steps, int(frame.colorspace), int(frame.color_range))
+
+        def graph(picture: av.VideoFrame) -> av.VideoFrame:
+            return run(picture if padded == (picture.width, picture.height) else _padded(picture, *padded))
+
         if not self.deep:
             return lambda picture: self._crop(graph(picture).to_ndarray())
         top = (1 << planar) - 1
@@ -146,6 +159,19 @@ class ToRgb:
 
     def _crop(self, picture: Any) -> RgbArray:
         return np.ascontiguousarray(picture[: self.height, : self.width])
+
+
+def _padded(frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
+    """The frame on a canvas of whole chroma samples; FFmpeg's own filter for this cuts the last odd row and column off."""
+    canvas = av.VideoFrame(width, height, frame.format.name)
+    for plane, wider in zip(frame.planes, canvas.planes):
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+        out = np.zeros((wider.height, wider.line_size), np.uint8)
+        length = min(plane.line_size, wider.line_size)
+        out[: plane.height, :length] = rows[:, :length]
+        wider.update(out.tobytes())
+    canvas.colorspace, canvas.color_range = frame.colorspace, frame.color_range
+    return canvas
 
 
 def _plane(plane: Any) -> npt.NDArray[np.uint16]:
@@ -165,24 +191,28 @@ class FromRgb:
         self._rgb = is_rgb(layout)
         unit_x, unit_y = (1, 1) if self._rgb else (16 // layout.chroma_width(16), 16 // layout.chroma_height(16))
         self._pad = ((0, -height % unit_y), (0, -width % unit_x), (0, 0))
+        self._full = colour.full_range and not self._rgb
         scale = f"scale=threads=1:{_CAREFUL}"
-        if not self._rgb:
-            range_ = "pc" if colour.full_range else "tv"
-            scale += f":out_color_matrix={swscale_matrix(colour.matrix)}:out_range={range_}:out_chroma_loc=left"
+        if self._full:
+            scale += ":in_range=pc:out_range=pc:in_chroma_loc=left:out_chroma_loc=left"
+        elif not self._rgb:
+            scale += f":out_color_matrix={swscale_matrix(colour.matrix)}:out_range=tv:out_chroma_loc=left"
         steps = [scale, f"format={pixels}"]
         padded = width + self._pad[1][1], height + self._pad[0][1]
         if padded != (width, height):
-            steps.append(f"crop={width}:{height}:0:0")
-        self._graph = Graph(*padded, "rgb24", steps)
+            steps.append(f"crop={width}:{height}:0:0:exact=1")
+        self._graph = Graph(*padded, "yuv444p" if self._full else "rgb24", steps)
 
     def __call__(self, rgb: npt.NDArray[np.uint8]) -> av.VideoFrame:
-        if rgb.shape[:2] != (height_width := (self.height, self.width)):
-            raise ValueError(
-                f"a picture of {rgb.shape[1]}x{rgb.shape[0]}, expected {height_width[1]}x{height_width[0]}"
-            )
+        if rgb.shape != (self.height, self.width, 3) or rgb.dtype != np.uint8:
+            expected = (self.height, self.width, 3)
+            raise ValueError(f"a picture of {rgb.shape} {rgb.dtype}, expected {expected} uint8")
         if any(after for _, after in self._pad):
             rgb = np.pad(rgb, self._pad, mode="edge")
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
+        if self._full:
+            picture = av.VideoFrame.from_ndarray(rgb_to_full_yuv(rgb, self.colour.matrix), format="yuv444p")
+        else:
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
         picture.pts, picture.time_base = 0, Fraction(1, 1_000_000)
         out = self._graph(picture)
         out.colorspace = IDENTITY if self._rgb else self.colour.matrix
