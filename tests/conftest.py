@@ -1,6 +1,6 @@
 """Shared by all rooms: a miniature bundle with a real KLT, an untrained network and entropy tables fitted on its own symbols."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ import pytest
 MINI = "mini"
 
 
-def make_bundle(path: Path, seed: int = 0) -> None:
+def write_bundle(path: Path, seed: int = 0) -> None:
     """A One-DVA of a few thousand parameters on a base layer of 24 coefficients."""
     import torch
 
@@ -60,7 +60,7 @@ def make_bundle(path: Path, seed: int = 0) -> None:
 def mini_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Path of the miniature bundle, alone in its folder."""
     path = tmp_path_factory.mktemp("weights") / f"{MINI}.safetensors"
-    make_bundle(path)
+    write_bundle(path)
     return path
 
 
@@ -69,3 +69,9 @@ def weights(mini_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]
     """The miniature bundle at hand; its name."""
     monkeypatch.setenv("VTC_WEIGHTS", str(mini_bundle.parent))
     yield MINI
+
+
+@pytest.fixture
+def make_bundle() -> Callable[..., None]:
+    """`make_bundle(path, seed)` writes another one."""
+    return write_bundle

@@ -25,16 +25,17 @@ _HOMES = {
     "DecodeResult": "vtc.codec.decode",
     "open": "vtc.codec.video",
     "Video": "vtc.codec.video",
-    "load": "vtc.codec.model",
-    "Codec": "vtc.codec.model",
+    "load": "vtc.codec.tensors",
+    "Codec": "vtc.codec.tensors",
+    "Latents": "vtc.codec.tensors",
     "VtcError": "vtc.errors",
 }
 
 if TYPE_CHECKING:
     from vtc.codec.decode import DecodeResult, decode
     from vtc.codec.encode import EncodeResult, encode
-    from vtc.codec.model import Codec, load
     from vtc.codec.options import DecodeOptions, EncodeOptions
+    from vtc.codec.tensors import Codec, Latents, load
     from vtc.codec.video import Video, open
     from vtc.errors import VtcError
 
@@ -44,6 +45,7 @@ __all__ = [
     "DecodeResult",
     "EncodeOptions",
     "EncodeResult",
+    "Latents",
     "Video",
     "VtcError",
     "decode",

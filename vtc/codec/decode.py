@@ -34,8 +34,8 @@ Shot = tuple[np.ndarray, int, int]
 
 @dataclass(frozen=True)
 class DecodeResult:
-    """What was written: `frames` of `width` x `height`. `seconds` spent, without loading the bundle; `fps`: frames a second spent. `lost`: number, start, end (in
-    seconds of the file) and reason of every segment that could not be decoded."""
+    """What was written: `frames` of `width` x `height`. `seconds`: spent, without loading the bundle; `fps`: frames in each of them.
+    `lost`: number, start, end (in seconds of the file) and reason of every segment that could not be decoded."""
 
     frames: int
     width: int
@@ -157,7 +157,7 @@ class _Decoding:
         """Seconds after the first frame, on the clock of the timestamps."""
         if seconds is None:
             return None
-        return Fraction(seconds) + self.reader.index.segments[0].pts * self.header.time_base
+        return Fraction(seconds).limit_denominator(1_000_000) + self.reader.index.segments[0].pts * self.header.time_base
 
     def _seconds(self, seconds: float | None) -> float | None:
         time_ = self._time(seconds)

@@ -29,9 +29,9 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class EncodeResult:
-    """What was written. `width`, `height`: of the source. `duration`, `seconds` (spent, without loading the bundle) in seconds; `fps`: frames a second spent.
-    `bpp`: bits of everything but audio, over frames x source width x height. `tokens`: of all streams. `entropy`: the profiles used, joined
-    by "+". `bundle`: its sha256 in hex."""
+    """What was written. `width`, `height`: of the source; `duration` in seconds. `bpp`: bits of everything but audio, over frames x source
+    width x height. `tokens`: of all streams. `entropy`: the profiles used, joined by "+". `bundle`: its sha256 in hex. `seconds`: spent,
+    without loading the bundle; `fps`: frames in each of them."""
 
     frames: int
     width: int
