@@ -46,7 +46,8 @@ def make(
         stream = file.add_stream(codec, rate=25, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, pixels
         context = stream.codec_context
-        context.time_base = stream.time_base = TICKS
+        ticks = Fraction(1, 25) if codec == "mpeg4" else TICKS  # MPEG-4 counts in 16 bits
+        context.time_base = stream.time_base = ticks
         context.sample_aspect_ratio = sar
         context.colorspace, context.color_range = colour.matrix, 2 if colour.full_range else 1
         context.color_primaries, context.color_trc = colour.primaries, colour.transfer
@@ -54,7 +55,7 @@ def make(
             stream.set_display_rotation(rotation)
         for number, picture in enumerate(pictures):
             frame = convert(picture)
-            frame.pts, frame.time_base = pts[number] if pts else 3600 * number, TICKS
+            frame.pts, frame.time_base = pts[number] if pts else number * (1 / ticks // 25), ticks
             frame.colorspace = colour.matrix
             file.mux(stream.encode(frame))
         file.mux(stream.encode())

@@ -18,6 +18,7 @@ from av.container import OutputContainer
 
 from vtc.errors import DamageError
 from vtc.media.source import VideoSource
+from vtc.media.timing import as_seconds
 
 SHIFT = 16
 """Seconds that are added to all times in the NUT stream. Part of the file format."""
@@ -133,7 +134,7 @@ class AudioFeed:
     def __init__(self, file: BinaryIO, output: OutputContainer, start: float = 0.0, end: float | None = None) -> None:
         self.warnings: list[str] = []
         self._output = output
-        self._start, self._end = Fraction(start), None if end is None else Fraction(end)
+        self._start, self._end = as_seconds(start), None if end is None else as_seconds(end)
         self._next: Any = None
         self._streams: dict[int, Any] = {}
         self._lengths: dict[int, Fraction] = {}

@@ -10,6 +10,7 @@ import av
 import av.error
 
 from vtc.media.probe import error_text, open_container, video_stream
+from vtc.media.timing import as_seconds
 
 
 class Decoder:
@@ -20,14 +21,15 @@ class Decoder:
     """
 
     def __init__(self, path: str | Path, threads: int, start: float) -> None:
-        self.name = "standard input" if str(path) == "-" else f"'{path}'"
+        self.piped = str(path) == "-"
+        self.name = "standard input" if self.piped else f"'{path}'"
         self.warnings: list[str] = []
         self._path, self._threads = path, threads
         self._take_audio: Callable[[Any], None] | None = None
         self._deaf = False
         self._open()
         try:
-            self.pictures = self._sought(start) if start and str(path) != "-" else self._decoded()
+            self.pictures = self._sought(start) if start and not self.piped else self._decoded()
         except BaseException:
             self.close()
             raise
@@ -68,7 +70,7 @@ class Decoder:
             self.origin = Fraction(self.container.start_time or 0, av.time_base)
 
     def _sought(self, start: float) -> Iterator[av.VideoFrame]:
-        target = self.origin + Fraction(start)
+        target = self.origin + as_seconds(start)
         try:
             self.container.seek(floor(target * av.time_base))
             pictures = self._decoded()

@@ -21,7 +21,7 @@ from vtc.media.colour import Colour, matrix_name
 from vtc.media.convert import RgbArray, ToRgb, bit_depth, colour_of, has_alpha
 from vtc.media.decoder import Decoder, chained
 from vtc.media.geometry import sized, turn_of
-from vtc.media.timing import as_rate, cut, repaired, resampled, with_durations
+from vtc.media.timing import as_rate, as_seconds, cut, repaired, resampled, with_durations
 
 
 @dataclass(frozen=True)
@@ -142,12 +142,10 @@ class VideoSource:
 
     def _prepare(self, start: float | None, end: float | None, size: tuple[int, int] | int | None) -> None:
         decoder = self.decoder
-        self.start, self.end = (None if time is None else decoder.origin + Fraction(time) for time in (start, end))
+        self.start, self.end = (None if time is None else decoder.origin + as_seconds(time) for time in (start, end))
         first = next(decoder.pictures, None)
         if first is None:
-            raise MediaError(
-                f"no frame of {decoder.name} can be decoded", "the file is damaged; check it with a player"
-            )
+            raise MediaError(*self._no_frame())
         turn, self._turn = turn_of(first)
         if turn is None:
             self.warnings.append("rotated by an angle that is not a multiple of 90°: left as it is")
@@ -158,6 +156,11 @@ class VideoSource:
         codec = decoder.stream.codec_context.name
         self._to_rgb = ToRgb(width, height, self.info.colour, self.info.bit_depth > 8, codec)
         self._timed = self._timeline(first)
+
+    def _no_frame(self) -> tuple[str, str]:
+        if self.decoder.piped:
+            return "no frame can be decoded from a pipe", "save it to a file first: many .mp4 need seeking"
+        return f"no frame of {self.decoder.name} can be decoded", "the file is damaged; check it with a player"
 
     def _describe(self, picture: av.VideoFrame, turn: int, size: tuple[int, int] | int | None) -> SourceInfo:
         stream = self.decoder.stream

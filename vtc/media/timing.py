@@ -19,6 +19,11 @@ def as_rate(rate: Fraction | float) -> Fraction:
     return Fraction(rate)
 
 
+def as_seconds(time: float) -> Fraction:
+    """Seconds as a person wrote them: 0.04 is 1/25, not the nearest binary number, which may lie behind the frame at 1/25."""
+    return Fraction(time).limit_denominator(1_000_000)
+
+
 def repaired(
     items: Iterable[tuple[Item, int | None]], step: int, report: Callable[[int], None]
 ) -> Iterator[tuple[Item, int]]:
