@@ -24,10 +24,13 @@ _OWN_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "du
 
 
 def _encoder(codec: str, crf: int) -> dict[str, str]:
-    """The options of an encoder: fast, because quality is asked for by `crf` and bytes are cheap in what is only looked at."""
+    """The options of an encoder: fast, because quality is asked for by `crf` and bytes are cheap in what is only looked at.
+
+    H.264 and H.265 without B-frames: reordered frames leave an mp4 of variable rate with the wrong length.
+    """
     table: dict[str, dict[str, str]] = {
-        "libx264": {"preset": "veryfast", "crf": str(crf)},
-        "libx265": {"preset": "veryfast", "crf": str(crf), "x265-params": "log-level=none"},
+        "libx264": {"preset": "veryfast", "crf": str(crf), "bf": "0"},
+        "libx265": {"preset": "veryfast", "crf": str(crf), "x265-params": "log-level=none:bframes=0"},
         "libsvtav1": {"preset": "8", "crf": str(crf)},
         "libvpx-vp9": {"deadline": "good", "cpu-used": "4", "row-mt": "1", "crf": str(crf), "b": "0"},
         "ffv1": {"level": "3", "slices": "4", "slicecrc": "1"},
@@ -110,6 +113,8 @@ class EncodedSink(VideoSink):
         context.colorspace = 0 if rgb else colour.matrix
         context.color_range = 2 if rgb or colour.full_range else 1
         context.color_primaries, context.color_trc = colour.primaries, colour.transfer
+        if info.sar != 1 and kind in ("mkv", "webm") and codec in ("libvpx-vp9", "libsvtav1"):
+            self.warnings.append(f"{codec} in {kind} does not keep the aspect of a pixel, {info.sar}")
         return stream
 
     def write(self, rgb: npt.NDArray[np.uint8], pts: int, duration: int) -> None:

@@ -50,6 +50,16 @@ class StagedFile:
                 raise OutputError(f"{self.name} is a folder", "give a file name")
             self.file = open(self._part, "w+b")  # noqa: SIM115 - closed by commit or discard
 
+    def begin(self, head: bytes) -> None:
+        """Writes the first bytes; leaves nothing behind where even these do not fit."""
+        try:
+            with explained(self.name):
+                self.file.write(head)
+                self.file.flush()
+        except OutputError:
+            self.discard()
+            raise
+
     def commit(self) -> None:
         """Closes the file and gives it its name."""
         with explained(self.name):

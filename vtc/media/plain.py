@@ -28,8 +28,7 @@ class Y4mSink(VideoSink):
             self.warnings.append("y4m needs a constant frame rate: 25 is written")
         head = f"YUV4MPEG2 W{info.width} H{info.height} F{rate.numerator}:{rate.denominator} Ip"
         head += f" A{info.sar.numerator}:{info.sar.denominator} C444 XCOLORRANGE={'FULL' if full else 'LIMITED'}\n"
-        with explained(self._output.name):
-            self._output.file.write(head.encode())
+        self._output.begin(head.encode())
 
     def write(self, rgb: npt.NDArray[np.uint8], pts: int, duration: int) -> None:
         self._without_times("y4m", duration)
@@ -56,8 +55,7 @@ class NpySink(VideoSink):
             raise UsageError("npy cannot be written to a pipe", "give a file name, or use y4m")
         self._frames = 0
         self._output = StagedFile(path)
-        with explained(self._output.name):
-            self._output.file.write(self._header())
+        self._output.begin(self._header())
 
     def _header(self) -> bytes:
         shape = (self._frames, self.info.height, self.info.width, 3)

@@ -47,6 +47,7 @@ class VideoSink(ABC):
         self.info = info
         self.warnings: list[str] = []
         self._done = False
+        self._told = False
         self._durations: set[int] = set()
 
     @abstractmethod
@@ -82,11 +83,13 @@ class VideoSink(ABC):
             self._discard()
 
     def _without_times(self, kind: str, duration: int) -> None:
-        """Warns once when durations differ that this kind of output cannot hold."""
-        self._durations.add(duration)
-        if len(self._durations) == 2 and not any("rate" in warning for warning in self.warnings):
-            # The last frame's duration is often unknown: the warning waits for the one after it.
+        """Warns once when durations differ, by more than rounding, that this kind of output cannot hold."""
+        spread = max(self._durations, default=0) - min(self._durations, default=0)
+        if spread > 1 and not self._told:
+            self._told = True
             self.warnings.append(f"{kind} holds no timestamps: the variable frame rate is lost")
+        # Looked at only when the next frame comes: the last one's duration is often a guess.
+        self._durations.add(duration)
 
     def __enter__(self) -> Self:
         return self
