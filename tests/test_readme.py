@@ -1,12 +1,13 @@
 """The README's examples run as they stand, in order, in one folder. Blocks are marked by the word `test` after the language."""
 
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.cli.command import RELEASED, as_default, environment
 
 README = Path(__file__).parent.parent / "README.md"
 BLOCK = re.compile(r"^```(sh|python) test\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -25,12 +26,16 @@ def test_links_lead_somewhere() -> None:
         assert (README.parent / target).exists(), target
 
 
-@pytest.mark.slow
-def test_examples_run(tmp_path: Path, command_environment: dict[str, str]) -> None:
-    path = os.pathsep.join([str(Path(sys.executable).parent), command_environment.get("PATH", os.defpath)])
+@pytest.fixture
+def home(mini_bundle: Path, tmp_path: Path) -> dict[str, str]:
+    """The environment of a newcomer: the released bundle, or a miniature in its place where there is none yet."""
+    return environment(None if RELEASED.is_file() else as_default(mini_bundle, tmp_path / "weights"))
+
+
+def test_examples_run(tmp_path: Path, home: dict[str, str]) -> None:
+    folder = tmp_path / "home"
+    folder.mkdir()
     for language, text in blocks():
         command = ["bash", "-euo", "pipefail", "-c", text] if language == "sh" else [sys.executable, "-c", text]
-        done = subprocess.run(
-            command, cwd=tmp_path, env={**command_environment, "PATH": path}, capture_output=True, text=True, timeout=600
-        )
+        done = subprocess.run(command, cwd=folder, env=home, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.cli.conftest import Vtc
+from tests.cli.command import Vtc
 
 VERBS = ["encode", "decode", "info", "verify", "compare", "tokens", "demo", "train", "weights"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vtc.cli.options import Debug, Device, End, Json, Quiet, Start, Threads, Yes, crop, piped, rate, size, span
-from vtc.cli.output import Output, readable
+from vtc.cli.output import Output, clock, readable
 
 if TYPE_CHECKING:
     from vtc.codec.options import DecodeOptions
@@ -66,6 +66,7 @@ def decode(
 ) -> None:
     """Decode a .vtc file."""
     from vtc.codec.options import DecodeOptions
+    from vtc.codec.output import refuse_existing
 
     first, last = span(start, end)
     options = DecodeOptions(
@@ -84,9 +85,11 @@ def decode(
         device=device,
         threads=threads,
     )
+    # What cannot work is refused here, before torch is loaded.
     piped(output, as_json=json)
-    out = Output(as_json=json, quiet=quiet)
+    refuse_existing(output, yes)
     total = frames_ahead(source, options)
+    out = Output(as_json=json, quiet=quiet)
 
     from vtc.codec.decode import decode as decode_video
 
@@ -94,6 +97,8 @@ def decode(
         result = decode_video(source, output, options, overwrite=yes, progress=advance)
     for warning in result.warnings:
         out.warn(warning)
+    for number, begin, finish, reason in result.lost:
+        out.warn(f"segment {number} ({clock(begin)} to {clock(finish)}) is lost: {reason}")
     speed = f"{result.frames} frames in {result.seconds:.1f} s, {result.fps:.1f} fps"
     path = Path(output)
     written = f"{readable(path.stat().st_size)}, " if path.is_file() else ""
@@ -101,12 +106,14 @@ def decode(
 
 
 def frames_ahead(source: str, options: DecodeOptions) -> int | None:
-    """About how many frames will be written; also the quick refusal of files that are not `.vtc`."""
+    """About how many frames will be written. Refuses files that are no `.vtc`, or whose bundle is not at hand."""
     if source == "-" or Path(source).is_fifo():
         return None
+    from vtc.codec.weights import find_identity
     from vtc.container import open_reader
 
     with open_reader(source) as reader:
+        find_identity(reader.header.bundle, reader.header.model)
         duration, frames = reader.duration, reader.index.frames
     if not duration:
         return frames

@@ -17,7 +17,7 @@ EXAMPLES = (
     "vtc encode clip.mp4 -o clip.vtc",
     "vtc encode film.mkv -o film.vtc --quality 70 --start 1:00 --end 1:30 --json",
     "vtc encode clip.mp4 -o small.vtc --size 128 --audio none",
-    "cat clip.mp4 | vtc encode - -o - > clip.vtc",
+    "cat clip.mkv | vtc encode - -o - > clip.vtc",
 )
 
 
@@ -64,6 +64,8 @@ def encode(
 ) -> None:
     """Encode a video into a .vtc file."""
     from vtc.codec.options import EncodeOptions
+    from vtc.codec.output import refuse_existing
+    from vtc.codec.weights import find
 
     first, last = span(start, end)
     options = EncodeOptions(
@@ -81,9 +83,12 @@ def encode(
         device=device,
         threads=threads,
     )
+    # What cannot work is refused here, before torch is loaded.
     piped(output, as_json=json)
-    out = Output(as_json=json, quiet=quiet)
+    refuse_existing(output, yes)
     total = frames_ahead(source, options)
+    find(model)
+    out = Output(as_json=json, quiet=quiet)
 
     from vtc.codec.encode import encode as encode_video
 
@@ -96,7 +101,7 @@ def encode(
 
 
 def frames_ahead(source: str, options: EncodeOptions) -> int | None:
-    """About how many frames will be read, where the file says so; also the quick refusal of files that are no video."""
+    """About how many frames will be read, where the file says so. Refuses files that are no video."""
     if source == "-" or Path(source).is_fifo():
         return None
     from vtc.media import open_source

@@ -32,9 +32,13 @@ def report(error: BaseException, *, debug: bool) -> int:
 
 def closed_pipe(error: BaseException | None) -> bool:
     """Whether an error began as a pipe that its reader closed."""
-    while error is not None and not isinstance(error, BrokenPipeError):
+    met: list[BaseException] = []  # chains of exceptions may run in circles
+    while error is not None and error not in met:
+        if isinstance(error, BrokenPipeError):
+            return True
+        met.append(error)
         error = error.__cause__ or error.__context__
-    return error is not None
+    return False
 
 
 def describe(error: BaseException, *, debug: bool = False) -> tuple[str, str]:

@@ -11,7 +11,6 @@ import typer
 
 from vtc.errors import UsageError
 
-
 Size = tuple[int, int] | int | None
 """(width, height), the short side, or as it is."""
 
