@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -115,11 +116,36 @@ def test_a_folder_that_is_not_there(vtc: Vtc, clip: Path, coded: Path) -> None:
     assert_refused(vtc("tokens", coded, "-o", "nowhere/a.npz"), "nowhere")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_may_not_be_written(vtc: Vtc, clip: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def closed_folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder that may not be written: by its permissions, or for root a read-only file system."""
     folder = tmp_path / "closed"
     folder.mkdir(mode=0o500)
-    assert_refused(vtc("encode", clip, "-o", folder / "a.vtc"), "closed")
+    if os.geteuid() != 0:
+        yield folder
+        return
+    with mounted(folder, "ro"):
+        yield folder
+
+
+def test_a_folder_that_may_not_be_written(vtc: Vtc, clip: Path, coded: Path, closed_folder: Path) -> None:
+    assert_refused(vtc("encode", clip, "-o", closed_folder / "a.vtc"), "a.vtc")
+    for name in ("a.mkv", "a.npy", "frames/"):
+        assert_refused(vtc("decode", coded, "-o", f"{closed_folder}/{name}"), name.strip("/"))
+    assert_refused(vtc("tokens", coded, "-o", closed_folder / "a.npz"), "a.npz")
+    assert_refused(vtc("compare", clip, clip, "-o", closed_folder / "a.png"))
+
+
+@contextmanager
+def mounted(folder: Path, options: str) -> Iterator[None]:
+    """A small file system of its own on `folder`; skips the test where that may not be done."""
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "vtc-test", folder], capture_output=True)
+    if done.returncode:
+        pytest.skip(f"no tmpfs can be mounted here: {done.stderr.decode().strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
 
 
 @pytest.fixture
@@ -127,13 +153,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 KiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "vtc-test", folder], capture_output=True)
-    if mounted.returncode:
-        pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.decode().strip()}")
-    try:
+    with mounted(folder, "size=64k"):
         yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
 
 
 def test_a_full_disk(vtc: Vtc, clip: Path, coded: Path, small_disk: Path) -> None:

@@ -10,6 +10,14 @@ from vtc.errors import BundleError, DamageError
 
 
 @dataclass(frozen=True)
+class StreamName:
+    """What a bundle calls a stream, and whether its tail is cut to the length that the motion asks for."""
+
+    name: str
+    cut: bool = False
+
+
+@dataclass(frozen=True)
 class Row:
     """One segment. start, duration in seconds; bytes of its chunk; tokens of all streams, and `streams` by name; `length`: kept 1D
     latents, mean over the tiles (0 where the model has none); `leans` on the segment before; `damaged`: it cannot be read."""
@@ -32,7 +40,6 @@ class Summary:
     `packed+static`."""
 
     header: Header
-    bundle_name: str
     bundle_found: bool
     frames: int
     duration: float
@@ -96,7 +103,7 @@ class Summary:
 def summarize(reader: Reader) -> Summary:
     """Read every segment's frame (not its symbols). Damaged segments are counted by what the index knows, and named in `problems`."""
     header, index = reader.header, reader.index
-    names, found = stream_names(header)
+    streams, found = stream_names(header)
     rows: list[Row] = []
     problems = list(reader.problems)
     profiles: set[int] = set()
@@ -110,18 +117,17 @@ def summarize(reader: Reader) -> Summary:
             problems.append(problem.message)
             rows.append(Row(start, duration, entry.frames, size, 0, 0.0, entry.leans, {}, damaged=True))
             continue
-        tokens = {named(names, stream.id): stream.tokens for stream in segment.streams}
-        cut = [stream for stream in segment.streams if named(names, stream.id) in LENGTHS]
+        tokens = {named(streams, stream.id).name: stream.tokens for stream in segment.streams}
+        cut = [stream for stream in segment.streams if named(streams, stream.id).cut]
         length = sum(stream.tokens for stream in cut) / max(1, sum(len(stream.counts) for stream in cut))
         profiles |= {stream.profile for stream in segment.streams if stream.data}
         rows.append(Row(start, duration, entry.frames, size, sum(tokens.values()), length, entry.leans, tokens))
     count = reader.count_bytes()
     kinds = {"header": count.header, "tags": count.meta, "index": count.index, "segment frames": count.framing}
-    kinds |= {named(names, number): count.streams[number] for number in sorted(count.streams)}
+    kinds |= {named(streams, number).name: count.streams[number] for number in sorted(count.streams)}
     kinds |= {"audio": count.audio, "other": count.other}
     return Summary(
         header=header,
-        bundle_name=header.model,
         bundle_found=found,
         frames=index.frames,
         duration=float(reader.duration),
@@ -135,21 +141,18 @@ def summarize(reader: Reader) -> Summary:
     )
 
 
-LENGTHS = ("query",)
-"""Streams whose tail is cut to the length that the motion asks for."""
-
-
-def named(names: tuple[str, ...], number: int) -> str:
+def named(streams: tuple[StreamName, ...], number: int) -> StreamName:
     """Name of stream `number` of a bundle."""
-    return names[number] if number < len(names) else f"stream {number}"
+    return streams[number] if number < len(streams) else StreamName(f"stream {number}")
 
 
-def stream_names(header: Header) -> tuple[tuple[str, ...], bool]:
-    """Stream names of the bundle that made a file, and whether it is at hand; no names where it is not."""
+def stream_names(header: Header) -> tuple[tuple[StreamName, ...], bool]:
+    """The streams of the bundle that made a file, and whether it is at hand; none where it is not."""
     from vtc.codec.weights import describe, find_identity
 
     try:
         bundle = describe(find_identity(header.bundle, header.model))
     except BundleError:
         return (), False
-    return tuple(stream["name"] for stream in bundle.card.get("streams", ())), True
+    told = bundle.card.get("streams", ())
+    return tuple(StreamName(stream["name"], stream.get("cut", False)) for stream in told), True
