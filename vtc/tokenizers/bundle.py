@@ -32,15 +32,15 @@ class Bundle:
 
 
 def save_bundle(path: Path, tokenizer: Tokenizer, entropy: dict[str, np.ndarray], card: dict[str, Any]) -> None:
-    """Write a bundle: weights in bfloat16, the base layer in float16 (its KLT wants the digits), whole numbers as they are."""
+    """Write a bundle: weights in bfloat16, the base layer in float16 (its KLT wants the digits), whole numbers in few bytes."""
     tensors: dict[str, Tensor] = {}
     for name, tensor in tokenizer.state_dict().items():
         kind = tensor.dtype
         if kind.is_floating_point:
             kind = torch.float16 if name.startswith("base.") else torch.bfloat16
-        tensors[f"model.{name}"] = tensor.detach().cpu().to(kind).contiguous()
+        tensors[f"model.{name}"] = _narrow(tensor.detach().cpu().to(kind))
     for name, array in entropy.items():
-        tensors[f"entropy.{name}"] = torch.from_numpy(np.ascontiguousarray(array))
+        tensors[f"entropy.{name}"] = _narrow(torch.from_numpy(array))
     header = {"format": FORMAT, "tokenizer": tokenizer.name, "config": asdict(tokenizer.config), "card": card}
     part = path.with_name(f".{path.name}.part")
     save_file(tensors, part, {"vtc": json.dumps(header, sort_keys=True)})
@@ -79,6 +79,15 @@ def load_bundle(path: Path, device: torch.device | str = "cpu", dtype: torch.dty
             {n.removeprefix("base."): t for n, t in weights.items() if n.startswith("base.")}
         )
     return Bundle(path.stem, identity, tokenizer.to(device).eval().requires_grad_(False), entropy, header["card"])
+
+
+def _narrow(tensor: Tensor) -> Tensor:
+    """Whole numbers in the narrowest type that holds them."""
+    if tensor.is_floating_point() or not tensor.numel():
+        return tensor.contiguous()
+    low, high = int(tensor.min()), int(tensor.max())
+    fits = (k for k in (torch.uint8, torch.int16, torch.int32) if torch.iinfo(k).min <= low and high <= torch.iinfo(k).max)
+    return tensor.to(next(fits, torch.int64)).contiguous()
 
 
 def config_from(kind: type, values: dict[str, Any]) -> Any:
