@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from vtc.bench.metrics import CEILING, Meter, decibels, pairs, squared_error
+from vtc.bench.metrics import CEILING, Meter, decibels, ms_ssim_scales, multiscale_similarity, pairs, squared_error
 from vtc.errors import MediaError
 
 rng = np.random.default_rng(0)
@@ -66,3 +66,31 @@ def test_a_missing_metric_is_named_and_never_replaced(monkeypatch: pytest.Monkey
     found = meter.result()
     assert found.ssim is None
     assert "pytorch-msssim" in found.ssim_reason
+
+
+def test_multiscale_similarity_is_the_librarys_where_that_has_one() -> None:
+    library = pytest.importorskip("pytorch_msssim", reason="MS-SSIM comes with the bench extra")
+    torch = pytest.importorskip("torch")
+    first = np.kron(picture(12, 13), np.ones((16, 16, 1), np.uint8))
+    second = np.clip(first + rng.normal(0, 20, first.shape), 0, 255).astype(np.uint8)
+    planes = [torch.from_numpy(p).permute(2, 0, 1)[None].float() for p in (first, second)]
+    assert multiscale_similarity(first, second) == pytest.approx(float(library.ms_ssim(*planes)), abs=1e-6)
+    assert multiscale_similarity(first, first) == pytest.approx(1, abs=1e-6)
+
+
+def test_small_pictures_have_fewer_scales() -> None:
+    pytest.importorskip("pytorch_msssim", reason="MS-SSIM comes with the bench extra")
+    scales = {(1080, 1920): 5, (161, 200): 5, (160, 200): 4, (128, 128): 4, (80, 200): 3, (11, 11): 1, (10, 40): 0}
+    assert {size: ms_ssim_scales(*size) for size in scales} == scales
+    first = picture(128, 128)
+    assert multiscale_similarity(first, first) == pytest.approx(1, abs=1e-6)
+    assert multiscale_similarity(first, picture(128, 128)) < 0.6
+    with pytest.raises(MediaError, match="40x10"):
+        multiscale_similarity(picture(10, 40), picture(10, 40))
+
+
+def test_ssim_may_be_left_out() -> None:
+    meter = Meter(ssim=False)
+    meter.add(picture(), picture())
+    assert meter.result().ssim is None
+    assert meter.result().ssim_reason == "not asked for"

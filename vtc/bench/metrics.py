@@ -1,7 +1,7 @@
 """Distances between two videos, frame by frame, in constant memory.
 
 All are on RGB, 8 bit, at full size. PSNR is 10·log10(255² / MSE) over all pixels and channels of a frame; SSIM is the one of Wang et al.
-2004 (Gaussian window of 11, σ 1.5, mean over the channels), by pytorch-msssim, on the CPU.
+2004 (Gaussian window of 11, σ 1.5, mean over the channels), MS-SSIM that of Wang et al. 2003; both by pytorch-msssim, on the CPU.
 """
 
 from __future__ import annotations
@@ -9,12 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vtc.errors import MediaError
+
+if TYPE_CHECKING:
+    import torch
 
 Picture = NDArray[np.uint8]
 T = TypeVar("T")
@@ -24,6 +27,9 @@ CEILING = 100.0
 
 SSIM_SIDE = 11
 """The window of SSIM: a picture with a shorter side has none."""
+
+SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+"""Of MS-SSIM's five scales, finest first."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +67,8 @@ def decibels(mse: float) -> float:
 class Meter:
     """Adds up the distance between two videos, a pair of frames at a time."""
 
-    def __init__(self) -> None:
-        self._reason = ssim_missing()
+    def __init__(self, *, ssim: bool = True) -> None:
+        self._reason = ssim_missing() if ssim else "not asked for"
         self._errors: list[float] = []
         self._similar: list[float] = []
         self._size: tuple[int, ...] = ()
@@ -130,8 +136,45 @@ def structural_similarity(first: Picture, second: Picture) -> float:
     import torch
     from pytorch_msssim import ssim
 
-    def planes(picture: Picture) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float()
-
     with torch.no_grad():
-        return float(ssim(planes(first), planes(second), data_range=255.0))
+        return float(ssim(_planes(first), _planes(second), data_range=255.0))
+
+
+def ms_ssim_scales(height: int, width: int) -> int:
+    """How many of MS-SSIM's five scales a picture allows: at each the window of 11 must fit in more than once. 128 pixels allow four."""
+    return next((n for n in range(len(SCALE_WEIGHTS), 0, -1) if min(height, width) > (SSIM_SIDE - 1) << (n - 1)), 0)
+
+
+def multiscale_similarity(first: Picture, second: Picture) -> float:
+    """MS-SSIM of two uint8 pictures [H, W, 3]; in [0, 1].
+
+    Where five scales do not fit (sides up to 160), the first `ms_ssim_scales` with their weights scaled to the sum of all five: a figure that can be
+    compared with others of that many scales only. Raises `MediaError` for pictures that allow none.
+    """
+    import torch
+    import torch.nn.functional as F
+    from pytorch_msssim.ssim import _fspecial_gauss_1d, _ssim
+
+    scales = ms_ssim_scales(*first.shape[:2])
+    if scales == 0:
+        raise MediaError(f"no MS-SSIM of a picture of {first.shape[1]}x{first.shape[0]}", "its sides must be above 10 pixels")
+    weights = np.array(SCALE_WEIGHTS[:scales]) * (sum(SCALE_WEIGHTS) / sum(SCALE_WEIGHTS[:scales]))
+    window = _fspecial_gauss_1d(SSIM_SIDE, 1.5).repeat(3, 1, 1, 1)
+    a, b = _planes(first), _planes(second)
+    value = torch.ones(3)
+    # pytorch-msssim's own ms_ssim insists on five scales.
+    with torch.no_grad():
+        for scale, weight in enumerate(weights):
+            whole, contrast = _ssim(a, b, data_range=255.0, win=window, size_average=False)
+            last = scale == scales - 1
+            value = value * torch.relu(whole if last else contrast)[0] ** float(weight)
+            odd = [side % 2 for side in a.shape[2:]]
+            a, b = (F.avg_pool2d(x, 2, padding=odd) for x in (a, b))
+    return float(value.mean())
+
+
+def _planes(picture: Picture) -> torch.Tensor:
+    """float32 [1, 3, H, W] of a picture uint8 [H, W, 3]."""
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float()
