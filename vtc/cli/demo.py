@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vtc.codec.decode import DecodeResult
     from vtc.codec.encode import EncodeResult
 
-EXAMPLES = ("vtc demo", "vtc demo -o /tmp/demo --quality 70 -y")
+EXAMPLES = ("vtc demo", "vtc demo -o try --quality 70")
 
 WIDTH, HEIGHT, FRAMES, RATE = 320, 240, 96, 24
 SOURCE_CRF = 12
