@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from vtc.codec.pipeline import beside
+from vtc.codec.pipeline import beside, spread
 
 
 def test_items_come_in_order_through_several_stages() -> None:
@@ -59,3 +59,33 @@ def test_closing_ends_all_threads() -> None:
             break
         time.sleep(0.05)
     assert threading.active_count() == before and ended
+
+
+def test_spread_keeps_order_and_uses_its_workers() -> None:
+    names = set()
+
+    def work(number: int) -> int:
+        time.sleep(0.001 * (number % 3))
+        names.add(threading.current_thread().name)
+        return number * number
+
+    assert list(spread(work, range(60), 3)) == [(n, n * n) for n in range(60)]
+    assert len(names) == 3
+
+
+def test_spread_passes_errors_on_and_takes_only_what_it_needs() -> None:
+    taken = []
+
+    def items() -> Iterator[int]:
+        for number in range(100):
+            taken.append(number)
+            yield number
+
+    def work(number: int) -> int:
+        if number == 5:
+            raise KeyError("five")
+        return number
+
+    with pytest.raises(KeyError, match="five"):
+        list(spread(work, items(), 2))
+    assert len(taken) <= 9

@@ -56,6 +56,6 @@ def test_a_group_is_about_five_seconds() -> None:
 
 
 def test_small_pictures_are_batched_by_several_segments() -> None:
-    assert batch_segments(layout(128, 128), 16) == 5
-    assert batch_segments(layout(240, 320), 16) == 1
-    assert batch_segments(layout(1088, 1920), 16) == 1
+    assert batch_segments(layout(128, 128), 16, 16 * 320 * 256) == 5
+    assert batch_segments(layout(240, 320), 16, 16 * 320 * 256) == 1
+    assert batch_segments(layout(1088, 1920), 16, 16 * 320 * 256) == 1

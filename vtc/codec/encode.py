@@ -10,12 +10,12 @@ from typing import Any, BinaryIO
 
 import torch
 
-from vtc.codec.model import Model, load_model
+from vtc.codec.model import Model, load_model, own_threads
 from vtc.codec.network import Ground, LengthRule
 from vtc.codec.options import EncodeOptions, changed
 from vtc.codec.output import refuse_existing, staged
 from vtc.codec.pipeline import beside
-from vtc.codec.plan import Clip, batch_segments, clips, default_group
+from vtc.codec.plan import Clip, clips, default_group
 from vtc.codec.quality import step_of
 from vtc.codec.streams import Symbols
 from vtc.codec.weights import find
@@ -62,8 +62,17 @@ class _Work:
 
     clip: Clip
     audio: bytes
+    step: float
     symbols: Symbols
     ground: Ground | None = None
+
+    @property
+    def number(self) -> int:
+        return self.clip.number
+
+    @property
+    def pixels(self) -> torch.Tensor:
+        return torch.from_numpy(self.clip.pixels)
 
 
 def encode(
@@ -117,9 +126,9 @@ class _Encoding:
         self.writer = Writer(file)
         self.writer.write_header(self._header())
         self._tags()
-        with ExitStack() as stack:
+        with own_threads(), ExitStack() as stack:
             read = stack.enter_context(closing(beside(self._read())))
-            based = stack.enter_context(closing(beside(self._base(read))))
+            based = stack.enter_context(closing(beside(self._base(read), setup=self.model.base_threads)))
             painted = stack.enter_context(closing(beside(self._network(based))))
             for segment, audio in self._coded(painted):
                 self.writer.write_segment(segment)
@@ -176,33 +185,19 @@ class _Encoding:
         cut = clips(self.video.frames(), self.info.width, self.info.height, self.model.clip_frames, self.group)
         for clip in cut:
             end = float((clip.pts[-1] + clip.last_duration) * self.info.time_base)
-            yield _Work(clip, self.audio.pieces(end) if self.audio is not None else b"", Symbols({}, {}))
+            sound = self.audio.pieces(end) if self.audio is not None else b""
+            yield _Work(clip, sound, self.step, Symbols({}, {}))
 
     def _base(self, works: Iterable[_Work]) -> Iterator[_Work]:
         """The base layer, clip after clip: each leans on the last decoded frame of the one before, unless a group begins."""
         last: torch.Tensor | None = None
         for work in works:
-            pixels = torch.from_numpy(work.clip.pixels)
-            symbols, ground = self.model.base_encode(pixels, last if work.clip.leans else None, self.step)
+            symbols, ground = self.model.base_encode(work.pixels, last if work.clip.leans else None, self.step)
             last = ground.frames[:, -1] if ground is not None else None
             yield replace(work, symbols=symbols, ground=ground)
 
     def _network(self, works: Iterable[_Work]) -> Iterator[_Work]:
-        """The network, over as many segments at once as make a good batch."""
-        size = batch_segments(self.geometry.layout, self.model.clip_frames)
-        batch: list[_Work] = []
-        for work in works:
-            batch.append(work)
-            if len(batch) == size:
-                yield from self._analysed(batch)
-                batch = []
-        if batch:
-            yield from self._analysed(batch)
-
-    def _analysed(self, batch: list[_Work]) -> Iterator[_Work]:
-        pixels = [torch.from_numpy(work.clip.pixels) for work in batch]
-        found = self.network.encode(pixels, [work.ground for work in batch], self.step, self.rule)
-        for work, symbols in zip(batch, found):
+        for work, symbols in self.network.encode(works, self.rule):
             both = Symbols({**work.symbols.arrays, **symbols.arrays}, symbols.lengths)
             yield replace(work, symbols=both, ground=None)
 

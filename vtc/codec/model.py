@@ -1,6 +1,9 @@
 """A bundle ready to run: its tokenizer on a device, its base layer, its entropy models."""
 
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -18,13 +21,14 @@ STRIDE = (4, 16, 16)
 
 
 class Model:
-    """`name` and `identity` (sha256) of the bundle, `streams` in its order, `coder`: symbols to bytes, `tokenizer`, `base` (or None)."""
+    """`name` and `identity` (sha256) of the bundle, `streams` in its order, `coder`: symbols to bytes, `tokenizer`, `base` (or None).
+    `threads` of the CPU to use."""
 
-    def __init__(self, path: Path, device: torch.device) -> None:
+    def __init__(self, path: Path, device: torch.device, threads: int) -> None:
         bundle = load_bundle(path, device)
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", bundle.name):
             raise BundleError(f"{path}: a bundle's name has 1 to 64 letters, digits and ._-", "rename the file")
-        self.name, self.identity, self.device = bundle.name, bundle.identity, device
+        self.name, self.identity, self.device, self.threads = bundle.name, bundle.identity, device, threads
         self.tokenizer: Tokenizer = bundle.tokenizer
         self.base: BaseLayer | None = self.tokenizer.base
         self.clip_frames = self.tokenizer.clip_frames
@@ -37,7 +41,11 @@ class Model:
 
     def network(self, geometry: Geometry, rate: float) -> Network:
         """The network for pictures of a geometry at `rate` frames a second (0: unknown)."""
-        return Network(self.tokenizer, self.streams, geometry, self.device, rate)
+        return Network(self.tokenizer, self.streams, geometry, self.device, rate, self.threads)
+
+    def base_threads(self) -> None:
+        """To be called in the thread that runs the base layer: half of the threads are for it, as it runs beside the network."""
+        torch.set_num_threads(max(1, self.threads // 2))
 
     def base_encode(self, pixels: Tensor, last: Tensor | None, step: float) -> tuple[Symbols, Ground | None]:
         """The base layer of a clip uint8 `[3, T, H, W]` after the decoded frame `last`; nothing where there is no base layer."""
@@ -79,7 +87,20 @@ def pick_device(name: str) -> torch.device:
 
 
 def load_model(path: Path, device: str = "auto", threads: int | None = None) -> Model:
-    """The bundle at `path` on a device, with `threads` of the CPU (None: as many as torch takes)."""
-    if threads is not None:
-        torch.set_num_threads(threads)
-    return Model(path, pick_device(device))
+    """The bundle at `path` on a device, to run on `threads` of the CPU (None: all that this process may use)."""
+    return Model(path, pick_device(device), threads or usable_cores())
+
+
+def usable_cores() -> int:
+    """Cores that this process may use: not all of the machine's, where it was given only some."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def own_threads() -> Iterator[None]:
+    """Stages set how many threads torch takes in their own thread, and torch takes that for new threads elsewhere too: set back here."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

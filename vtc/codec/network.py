@@ -1,20 +1,26 @@
-"""Clips through the tokenizer's network and back: tiles cut, batched, run on the device, blended."""
+"""Clips through the tokenizer's network and back: cut into tiles, batched, spread over threads, blended."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vtc.codec.plan import BATCH_PIXELS, batch_tiles
+from vtc.codec.pipeline import spread
+from vtc.codec.plan import batch_segments, batch_tiles
 from vtc.codec.streams import Geometry, StreamInfo, Symbols
 from vtc.tokenizers.contract import Context, Tokenizer
 from vtc.tokenizers.contract import DecodeOptions as NetworkOptions
 from vtc.tokenizers.layers.patch import to_float, to_uint8
 
-Places = Sequence[tuple[int, int]]
-"""(clip of the batch, tile of its frame)."""
+CALL_PIXELS = {"cpu": 16 * 320 * 256, "cuda": 16 * 1280 * 768}
+"""What goes through the network in one call, on a device of this type."""
+FLIGHT_PIXELS = 2 * 16 * 512 * 512
+"""What is in all calls on the CPU at the same time: more threads than that takes share the work of a call."""
 
 
 @dataclass(frozen=True)
@@ -40,115 +46,187 @@ class LengthRule:
         return (asked * self.factor).round().long().clamp(0, most).numpy()
 
 
+class Work(Protocol):
+    """A segment at the network's door. `step`: the quantiser's. `ground`: None without a base layer."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def step(self) -> float: ...
+    @property
+    def ground(self) -> Ground | None: ...
+
+
+class ToEncode(Work, Protocol):
+    @property
+    def pixels(self) -> Tensor:
+        """uint8 `[3, T, H, W]`, sides padded to multiples of 16."""
+
+
+class ToDecode(Work, Protocol):
+    @property
+    def symbols(self) -> Symbols | None:
+        """None where the segment is lost."""
+
+
+W = TypeVar("W", bound=Work)
+E = TypeVar("E", bound=ToEncode)
+D = TypeVar("D", bound=ToDecode)
+Noise = Callable[[int, int], np.ndarray]
+
+
+@dataclass(frozen=True)
+class _Call(Generic[W]):
+    """One call of the network: `places` are (segment of `works`, tile). `batch`: all segments that belong together, lost ones too; `last`:
+    whether this is the last call for them."""
+
+    batch: Sequence[W]
+    works: Sequence[W]
+    places: Sequence[tuple[int, int]]
+    last: bool
+
+
 class Network:
-    """The network of a tokenizer for pictures of one geometry. Clips are uint8 `[3, T, H, W]`, sides padded to multiples of 16."""
+    """The network of a tokenizer for pictures of one geometry at `rate` frames a second (0: unknown), on up to `threads` threads."""
 
     def __init__(
-        self, tokenizer: Tokenizer, streams: tuple[StreamInfo, ...], geometry: Geometry, device: torch.device, rate: float
+        self,
+        tokenizer: Tokenizer,
+        streams: tuple[StreamInfo, ...],
+        geometry: Geometry,
+        device: torch.device,
+        rate: float,
+        threads: int,
     ) -> None:
         self.tokenizer, self.geometry, self.device, self.rate = tokenizer, geometry, device, rate
         self.streams = tuple(stream for stream in streams if not stream.whole)
-        self.batch = batch_tiles(geometry.layout, geometry.clip_frames, BATCH_PIXELS)
+        pixels = CALL_PIXELS[device.type]
+        self.segments_a_call = batch_segments(geometry.layout, geometry.clip_frames, pixels)
+        self.tiles_a_call = batch_tiles(geometry.layout, geometry.clip_frames, pixels)
+        area = geometry.layout.tile_height * geometry.layout.tile_width
+        fit = FLIGHT_PIXELS // (self.tiles_a_call * geometry.clip_frames * area)
+        # Whole calls side by side use cores better than one call on several, and give the same floats for any number of threads.
+        self.workers = max(1, min(threads, fit)) if device.type == "cpu" else 1
+        self.setup = partial(torch.set_num_threads, max(1, threads // self.workers))
 
-    @torch.inference_mode()
-    def encode(
-        self, clips: Sequence[Tensor], grounds: Sequence[Ground | None], step: float, rule: LengthRule
-    ) -> list[Symbols]:
-        """Symbols of the network's streams, a `Symbols` for each clip."""
-        gains = self.tokenizer.gains(step)
-        most = max((stream.positions for stream in self.streams if stream.kind == "sequence"), default=0)
-        parts: list[dict[str, np.ndarray]] = []
-        lengths: list[np.ndarray] = []
-        for places in self._batches(len(clips)):
-            pixels = to_float(self._cut(clips, places))
-            latents = self.tokenizer.encode(pixels, self._context(grounds, places, step))
-            lengths.append(rule.lengths(self.tokenizer, pixels, most))
-            parts.append({s.name: _rounded(latents[s.name] * gains[s.name], s.bound) for s in self.streams})
-        kept = np.concatenate(lengths)
-        whole = {stream.name: np.concatenate([part[stream.name] for part in parts]) for stream in self.streams}
-        count = self.geometry.layout.count
-        return [self._segment(whole, kept, slice(i * count, (i + 1) * count)) for i in range(len(clips))]
+    def encode(self, works: Iterable[E], rule: LengthRule) -> Iterator[tuple[E, Symbols]]:
+        """Every segment with the symbols of the network's streams."""
+        parts: list[tuple[dict[str, np.ndarray], np.ndarray]] = []
+        for call, part in spread(partial(self._analyse, rule), self._calls(works, lambda _: True), self.workers, self.setup):
+            parts.append(part)
+            if call.last:
+                whole = {stream.name: np.concatenate([arrays[stream.name] for arrays, _ in parts]) for stream in self.streams}
+                kept = np.concatenate([lengths for _, lengths in parts])
+                for i, work in enumerate(call.works):
+                    yield work, self._symbols(whole, kept, i)
+                parts = []
 
-    @torch.inference_mode()
-    def decode(
-        self,
-        symbols: Sequence[Symbols],
-        grounds: Sequence[Ground | None],
-        steps: Sequence[float],
-        diffusion_steps: int,
-        noise: Callable[[int, int], np.ndarray],
-    ) -> Iterator[Tensor]:
-        """The clips again, uint8 `[3, T, H, W]` on the CPU, one after the other. `steps`: the quantiser's, a clip each. `noise(i, tile)`:
-        float32 `[3, T, h, w]`, asked for when `diffusion_steps` is more than 1."""
-        layout, size = self.geometry.layout, (self.geometry.padded_height, self.geometry.padded_width)
+    def decode(self, works: Iterable[D], steps: int, noise: Noise) -> Iterator[tuple[D, Tensor | None]]:
+        """Every segment with its clip uint8 `[3, T, H, W]` on the CPU, None where its symbols are. `steps` of the diffusion decoder;
+        `noise(number, tile)`: float32 `[3, T, h, w]` for a tile of a segment, asked for when `steps` is more than 1."""
+        calls = self._calls(works, lambda work: work.symbols is not None)
+        clips: list[Tensor] = []
         canvas = torch.empty(0)
-        for places in self._batches(len(symbols)):
-            painted = self._painted(symbols, grounds, places, steps, diffusion_steps, noise)
-            for (_, tile), picture in zip(places, painted):
-                if layout.count == 1:
-                    yield to_uint8(picture).cpu()
+        for call, painted in spread(partial(self._paint, steps, noise), calls, self.workers, self.setup):
+            for (_, tile), picture in zip(call.places, painted):
+                if self.geometry.layout.count == 1:
+                    clips.append(picture)
                     continue
                 if tile == 0:
-                    canvas = torch.zeros((3, self.geometry.clip_frames, *size), device=self.device)
-                rows, columns = layout.windows[tile]
-                canvas[:, :, rows, columns].addcmul_(picture, torch.from_numpy(layout.weights[tile]).to(self.device))
-                if tile == layout.count - 1:
+                    canvas = torch.zeros((3, *self._size), device=self.device)
+                self._blend(canvas, picture, tile)
+                if tile == self.geometry.layout.count - 1:
                     # Frame by frame: a large clip in float is a lot of memory, and at once this would take it three times.
-                    yield torch.stack([to_uint8(frame).cpu() for frame in canvas.unbind(1)], 1)
+                    clips.append(torch.stack([to_uint8(frame).cpu() for frame in canvas.unbind(1)], 1))
+                    canvas = torch.empty(0)
+            if call.last:
+                whole = iter(clips)
+                for work in call.batch:
+                    yield work, next(whole) if work.symbols is not None else None
+                clips = []
 
-    def _painted(
-        self,
-        symbols: Sequence[Symbols],
-        grounds: Sequence[Ground | None],
-        places: Places,
-        steps: Sequence[float],
-        diffusion_steps: int,
-        noise: Callable[[int, int], np.ndarray],
-    ) -> Tensor:
-        gains = [self.tokenizer.gains(step) for step in steps]
+    @property
+    def _size(self) -> tuple[int, int, int]:
+        return self.geometry.clip_frames, self.geometry.padded_height, self.geometry.padded_width
+
+    def _calls(self, works: Iterable[W], whole: Callable[[W], bool]) -> Iterator[_Call[W]]:
+        """Batches begin at multiples of their size, so that they are the same wherever in a file work begins."""
+        size = self.segments_a_call
+        for _, together in groupby(works, lambda work: work.number // size):
+            batch = list(together)
+            there = [work for work in batch if whole(work)]
+            places = [(i, tile) for i in range(len(there)) for tile in range(self.geometry.layout.count)]
+            starts = range(0, max(1, len(places)), self.tiles_a_call)
+            for at in starts:
+                yield _Call(batch, there, places[at : at + self.tiles_a_call], at == starts[-1])
+
+    @torch.inference_mode()
+    def _analyse(self, rule: LengthRule, call: _Call[E]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Symbols `[B, N, C]` of the network's streams and kept lengths `[B]` of a call."""
+        if not self.streams:
+            return {}, np.zeros(len(call.places), np.int64)
+        pixels = to_float(self._cut([work.pixels for work in call.works], call))
+        latents = self.tokenizer.encode(pixels, self._context(call))
+        most = max((stream.positions for stream in self.streams if stream.kind == "sequence"), default=0)
+        arrays = {}
+        for stream in self.streams:
+            scaled = latents[stream.name].float() * self._gains(call, stream)
+            arrays[stream.name] = scaled.round().clamp(-stream.bound, stream.bound).to(torch.int16).cpu().numpy()
+        return arrays, rule.lengths(self.tokenizer, pixels, most)
+
+    @torch.inference_mode()
+    def _paint(self, steps: int, noise: Noise, call: _Call[D]) -> Tensor:
+        """The tiles of a call: uint8 on the CPU where a frame is one tile, otherwise float on the device, `[B, 3, T, h, w]`."""
+        if not call.places:
+            return torch.empty(0)
+        symbols = [work.symbols for work in call.works if work.symbols is not None]
         latents = {}
         for stream in self.streams:
-            arrays = [self._item(symbols[i].arrays[stream.name], stream, tile) for i, tile in places]
-            scale = torch.tensor([1 / gains[i][stream.name] for i, _ in places], device=self.device)
-            latents[stream.name] = torch.from_numpy(np.stack(arrays)).to(self.device).float() * scale[:, None, None]
-        kept = [max((counts[tile] for counts in symbols[i].lengths.values()), default=0) for i, tile in places]
-        drawn = None
-        if diffusion_steps > 1:
-            drawn = torch.from_numpy(np.stack([noise(i, tile) for i, tile in places])).to(self.device)
-        context = self._context(grounds, places, [steps[i] for i, _ in places])
+            items = [symbols[i].arrays[stream.name].reshape(self.geometry.layout.count, -1, stream.channels) for i, _ in call.places]
+            tokens = np.stack([item[tile] for item, (_, tile) in zip(items, call.places)])
+            latents[stream.name] = torch.from_numpy(tokens).to(self.device).float() / self._gains(call, stream)
+        kept = [max((counts[tile] for counts in symbols[i].lengths.values()), default=0) for i, tile in call.places]
         lengths = torch.tensor(kept, dtype=torch.long, device=self.device)
-        return self.tokenizer.decode(latents, lengths, context, NetworkOptions(diffusion_steps, drawn)).float()
+        drawn = None
+        if steps > 1:
+            drawn = torch.from_numpy(np.stack([noise(call.works[i].number, tile) for i, tile in call.places])).to(self.device)
+        painted = self.tokenizer.decode(latents, lengths, self._context(call), NetworkOptions(steps, drawn)).float()
+        return to_uint8(painted).cpu() if self.geometry.layout.count == 1 else painted
 
-    def _batches(self, clips: int) -> Iterator[Places]:
-        places = [(i, tile) for i in range(clips) for tile in range(self.geometry.layout.count)]
-        for at in range(0, len(places), self.batch):
-            yield places[at : at + self.batch]
+    def _blend(self, canvas: Tensor, picture: Tensor, tile: int) -> None:
+        rows, columns = self.geometry.layout.windows[tile]
+        canvas[:, :, rows, columns].addcmul_(picture, torch.from_numpy(self.geometry.layout.weights[tile]).to(self.device))
 
-    def _cut(self, clips: Sequence[Tensor], places: Places, unit: int = 1) -> Tensor:
+    def _cut(self, clips: Sequence[Tensor], call: _Call[W], unit: int = 1) -> Tensor:
         """Tiles `[B, 3, T, h, w]` of what lies over the frame with one value per `unit` pixels, on the device."""
         cut = []
-        for i, tile in places:
+        for i, tile in call.places:
             rows, columns = self.geometry.layout.windows[tile]
             down, across = slice(rows.start // unit, rows.stop // unit), slice(columns.start // unit, columns.stop // unit)
             cut.append(clips[i][:, :, down, across])
         return torch.stack(cut).to(self.device)
 
-    def _context(self, grounds: Sequence[Ground | None], places: Places, step: float | Sequence[float]) -> Context:
-        steps = torch.tensor(step, device=self.device, dtype=torch.float32).expand(len(places))
-        known = [ground for ground in grounds if ground is not None]
-        if not known:
+    def _context(self, call: _Call[W]) -> Context:
+        steps = torch.tensor([call.works[i].step for i, _ in call.places], device=self.device)
+        grounds = [work.ground for work in call.works if work.ground is not None]
+        if not grounds:
             time, down, across = self.geometry.stride
             layout = self.geometry.layout
             grid = self.geometry.clip_frames // time, layout.tile_height // down, layout.tile_width // across
-            return Context(steps, None, torch.zeros((len(places), 3, *grid), device=self.device), self.rate)
-        base = to_float(self._cut([ground.frames for ground in known], places))
-        side = self._cut([ground.side for ground in known], places, self.geometry.stride[1])
+            return Context(steps, None, torch.zeros((len(call.places), 3, *grid), device=self.device), self.rate)
+        base = to_float(self._cut([ground.frames for ground in grounds], call))
+        side = self._cut([ground.side for ground in grounds], call, self.geometry.stride[1])
         return Context(steps, base, side, self.rate)
 
-    def _item(self, array: np.ndarray, stream: StreamInfo, tile: int) -> np.ndarray:
-        return array.reshape(self.geometry.layout.count, -1, stream.channels)[tile]
+    def _gains(self, call: _Call[W], stream: StreamInfo) -> Tensor:
+        """`[B, 1, 1]`."""
+        gains = [self.tokenizer.gains(call.works[i].step)[stream.name] for i, _ in call.places]
+        return torch.tensor(gains, device=self.device)[:, None, None]
 
-    def _segment(self, whole: dict[str, np.ndarray], kept: np.ndarray, items: slice) -> Symbols:
+    def _symbols(self, whole: dict[str, np.ndarray], kept: np.ndarray, segment: int) -> Symbols:
+        """Those of one segment of a batch, cut tails set to zero."""
+        count = self.geometry.layout.count
+        items = slice(segment * count, (segment + 1) * count)
         symbols = Symbols({}, {})
         for stream in self.streams:
             array = whole[stream.name][items].reshape(self.geometry.shape(stream))
@@ -164,7 +242,3 @@ def drawn_noise(seed: int, segment: int, tile: int, shape: tuple[int, ...]) -> n
     """Normal noise float32 of `shape` for a tile of a segment: Philox, a counter-based generator, so the same on every machine."""
     generator = np.random.Generator(np.random.Philox(key=np.array([seed, segment << 20 | tile], np.uint64)))
     return generator.standard_normal(shape, np.float32)
-
-
-def _rounded(latents: Tensor, bound: int) -> np.ndarray:
-    return latents.float().round().clamp(-bound, bound).to(torch.int16).cpu().numpy()

@@ -2,10 +2,14 @@
 
 import queue
 import threading
-from collections.abc import Generator, Iterable
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
+Setup = Callable[[], None]
 
 
 class _End:
@@ -16,8 +20,8 @@ class _End:
 
 
 class _Stage(Generic[T]):
-    def __init__(self, items: Iterable[T], depth: int) -> None:
-        self.items = items
+    def __init__(self, items: Iterable[T], depth: int, setup: Setup | None) -> None:
+        self.items, self.setup = items, setup
         self.queue: queue.Queue[T | _End] = queue.Queue(depth)
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self.work, name="vtc stage", daemon=True)
@@ -35,6 +39,8 @@ class _Stage(Generic[T]):
     def work(self) -> None:
         error: BaseException | None = None
         try:
+            if self.setup is not None:
+                self.setup()
             for item in self.items:
                 if not self.put(item):
                     break
@@ -51,10 +57,10 @@ class _Stage(Generic[T]):
         self.thread.join()
 
 
-def beside(items: Iterable[T], depth: int = 2) -> Generator[T, None, None]:
-    """Yield `items`, made in another thread that runs at most `depth` ahead. Its errors appear here; closing this closes it, and with it
-    the stages that it takes from."""
-    stage = _Stage(items, depth)
+def beside(items: Iterable[T], depth: int = 1, setup: Setup | None = None) -> Generator[T, None, None]:
+    """Yield `items`, made in another thread (`setup` is called there first) of which at most `depth` wait. Its errors appear here; closing
+    this closes it, and with it the stages that it takes from."""
+    stage = _Stage(items, depth, setup)
     try:
         while True:
             item = stage.queue.get()
@@ -65,3 +71,24 @@ def beside(items: Iterable[T], depth: int = 2) -> Generator[T, None, None]:
             yield item
     finally:
         stage.close()
+
+
+def spread(
+    function: Callable[[T], R], items: Iterable[T], workers: int, setup: Setup | None = None
+) -> Generator[tuple[T, R], None, None]:
+    """Yield every item with `function(item)`, in order, computed by `workers` threads (`setup` is called first in each). One item more
+    than there are workers is in flight."""
+    pending: deque[tuple[T, Future[R]]] = deque()
+    with ThreadPoolExecutor(workers, "vtc worker", setup) as pool:
+        try:
+            for item in items:
+                pending.append((item, pool.submit(function, item)))
+                while len(pending) > workers:
+                    first, result = pending.popleft()
+                    yield first, result.result()
+            while pending:
+                first, result = pending.popleft()
+                yield first, result.result()
+        finally:
+            for _, result in pending:
+                result.cancel()

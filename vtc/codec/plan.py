@@ -11,7 +11,6 @@ from vtc.codec.tiles import MULTIPLE, Layout
 
 GROUP_SECONDS = 5.0
 USUAL_RATE = Fraction(30)
-BATCH_PIXELS = 16 * 320 * 256
 
 
 class TimedFrame(Protocol):
@@ -46,14 +45,14 @@ def default_group(rate: Fraction | None, clip_frames: int) -> int:
     return max(1, round(GROUP_SECONDS * float(rate or USUAL_RATE) / clip_frames))
 
 
-def batch_segments(layout: Layout, clip_frames: int) -> int:
-    """How many segments go through the network together: as many as make up `BATCH_PIXELS`, at least 1."""
-    return max(1, BATCH_PIXELS // (clip_frames * layout.count * layout.tile_height * layout.tile_width))
+def batch_segments(layout: Layout, clip_frames: int, most: int) -> int:
+    """How many segments go through the network in one call of at most `most` pixels: at least 1."""
+    return max(1, most // (clip_frames * layout.count * layout.tile_height * layout.tile_width))
 
 
-def batch_tiles(layout: Layout, clip_frames: int, limit: int) -> int:
-    """How many tiles go through the network together when `limit` pixels are the most: at least 1."""
-    return max(1, limit // (clip_frames * layout.tile_height * layout.tile_width))
+def batch_tiles(layout: Layout, clip_frames: int, most: int) -> int:
+    """How many tiles go through the network in one call of at most `most` pixels: at least 1."""
+    return max(1, most // (clip_frames * layout.tile_height * layout.tile_width))
 
 
 def clips(frames: Iterable[TimedFrame], width: int, height: int, clip_frames: int, group: int) -> Iterator[Clip]:

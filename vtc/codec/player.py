@@ -8,10 +8,9 @@ from itertools import pairwise
 import numpy as np
 from torch import Tensor
 
-from vtc.codec.model import Model
+from vtc.codec.model import Model, own_threads
 from vtc.codec.network import Ground, drawn_noise
 from vtc.codec.pipeline import beside
-from vtc.codec.plan import batch_segments
 from vtc.codec.streams import Symbols
 from vtc.codec.symbols import label
 from vtc.container import Reader, Segment
@@ -38,6 +37,10 @@ class _Work:
     lost: str = ""
     ground: Ground | None = None
 
+    @property
+    def step(self) -> float:
+        return self.segment.step if self.segment is not None else 0.0
+
 
 class Player:
     """Decodes any run of segments of `reader` with `model`. `steps` and `seed` of the diffusion decoder. With `strict`, damage is an error;
@@ -48,7 +51,7 @@ class Player:
         header = reader.header
         self.geometry = model.geometry(header.width, header.height)
         self.network = model.network(self.geometry, float(header.frame_rate))
-        self.batch = batch_segments(self.geometry.layout, header.clip_frames)
+        self.batch = self.network.segments_a_call
         self._end: tuple[int, Symbols, Tensor | None] | None = None
 
     def play(self, first: int, stop: int) -> Iterator[Played]:
@@ -56,9 +59,9 @@ class Player:
         as those of a whole decode."""
         count = len(self.reader.index.segments)
         begin, end = first // self.batch * self.batch, min(-(-stop // self.batch) * self.batch, count)
-        with ExitStack() as stack:
+        with own_threads(), ExitStack() as stack:
             read = stack.enter_context(closing(beside(self._symbols(self._start(begin), end))))
-            based = stack.enter_context(closing(beside(self._base(read))))
+            based = stack.enter_context(closing(beside(self._base(read), setup=self.model.base_threads)))
             painted = stack.enter_context(closing(beside(self._network(based, begin))))
             for played in painted:
                 if first <= played.number < stop:
@@ -112,38 +115,18 @@ class Player:
             yield replace(work, ground=ground)
 
     def _network(self, works: Iterable[_Work], begin: int) -> Iterator[Played]:
-        batch: list[_Work] = []
-        for work in works:
-            if work.number < begin:
-                continue
-            batch.append(work)
-            if (work.number + 1) % self.batch == 0:
-                yield from self._painted(batch)
-                batch = []
-        yield from self._painted(batch)
+        header, layout = self.reader.header, self.geometry.layout
 
-    def _painted(self, batch: list[_Work]) -> Iterator[Played]:
-        whole = [(work, work.segment, work.symbols) for work in batch if work.segment is not None and work.symbols is not None]
-        header = self.reader.header
-        layout = self.geometry.layout
+        def noise(number: int, tile: int) -> np.ndarray:
+            return drawn_noise(self.seed, number, tile, (3, header.clip_frames, layout.tile_height, layout.tile_width))
 
-        def noise(i: int, tile: int) -> np.ndarray:
-            size = (3, header.clip_frames, layout.tile_height, layout.tile_width)
-            return drawn_noise(self.seed, whole[i][0].number, tile, size)
-
-        clips = self.network.decode(
-            [symbols for _, _, symbols in whole],
-            [work.ground for work, _, _ in whole],
-            [segment.step for _, segment, _ in whole],
-            self.steps,
-            noise,
-        )
-        for work in batch:
-            if work.segment is None or work.symbols is None:
+        wanted = (work for work in works if work.number >= begin)
+        for work, clip in self.network.decode(wanted, self.steps, noise):
+            if clip is None or work.segment is None:
                 yield self._lost(work)
                 continue
-            clip = next(clips)[:, : work.segment.frames, : header.height, : header.width]
-            frames = clip.permute(1, 2, 3, 0).contiguous().numpy()
+            shown = clip[:, : work.segment.frames, : header.height, : header.width]
+            frames = shown.permute(1, 2, 3, 0).contiguous().numpy()
             yield Played(work.number, work.segment.pts, work.segment.durations, frames)
 
     def _lost(self, work: _Work) -> Played:

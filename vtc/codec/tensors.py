@@ -1,14 +1,15 @@
 """A bundle for people with tensors: clips to symbols and back, without a file (`vtc.load`)."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vtc.codec.model import Model, load_model
-from vtc.codec.network import LengthRule, Network, drawn_noise
+from vtc.codec.model import Model, load_model, own_threads
+from vtc.codec.network import Ground, LengthRule, drawn_noise
 from vtc.codec.quality import step_of
 from vtc.codec.streams import Geometry, Symbols
 from vtc.codec.weights import find
@@ -32,6 +33,15 @@ class Latents:
         return [[symbols.kept(name) for symbols in clip] for clip in self.segments]
 
 
+@dataclass(frozen=True)
+class _Work:
+    number: int
+    step: float
+    symbols: Symbols
+    ground: Ground | None
+    pixels: Tensor = field(default_factory=lambda: torch.empty(0))
+
+
 class Codec:
     """A bundle on a device. Made by `vtc.load`."""
 
@@ -52,49 +62,57 @@ class Codec:
         `frame_rate` in frames a second, 0 where unknown."""
         if clips.ndim != 5 or clips.shape[1] != 3 or 0 in clips.shape:
             raise UsageError(f"a tensor of shape {tuple(clips.shape)} is not a batch of clips", "give [B, 3, T, H, W]")
-        frames, height, width = clips.shape[2:]
-        step, rule = step_of(quality), LengthRule(length, tokens)
-        geometry, network = self._prepared(width, height, frame_rate)
-        coded, size = [], 0
-        for clip in clips:
-            before: Symbols | None = None
-            last: Tensor | None = None
-            segments = []
-            for pixels in self._cut(to_uint8(clip).cpu(), geometry):
-                symbols, ground = self._model.base_encode(pixels, last, step)
-                last = None if ground is None else ground.frames[:, -1]
-                found = network.encode([pixels], [ground], step, rule)[0]
-                symbols = Symbols({**symbols.arrays, **found.arrays}, found.lengths)
-                streams, _ = self._model.coder.encode(symbols, geometry, before)
-                size += sum(len(stream.data) for stream in streams)
-                before = symbols
-                segments.append(symbols)
-            coded.append(tuple(segments))
-        return Latents(tuple(coded), (frames, height, width), step, frame_rate, size)
+        height, width = clips.shape[3:]
+        step, geometry = step_of(quality), self._model.geometry(width, height)
+        network = self._model.network(geometry, frame_rate)
+        each = -(-clips.shape[2] // self.clip_frames)
+        segments: list[Symbols] = []
+        with own_threads():
+            for work, found in network.encode(self._analysed(clips, geometry, step), LengthRule(length, tokens)):
+                segments.append(Symbols({**work.symbols.arrays, **found.arrays}, found.lengths))
+        size = 0
+        for number, symbols in enumerate(segments):
+            before = segments[number - 1] if number % each else None
+            size += sum(len(stream.data) for stream in self._model.coder.encode(symbols, geometry, before)[0])
+        by_clip = tuple(tuple(segments[at : at + each]) for at in range(0, len(segments), each))
+        return Latents(by_clip, (clips.shape[2], height, width), step, frame_rate, size)
 
     def decode(self, latents: Latents, *, steps: int = 1, seed: int = 0) -> Tensor:
         """The clips again, float `[B, 3, T, H, W]` in [-1, 1]. `steps` and `seed` of the diffusion decoder."""
         frames, height, width = latents.size
-        geometry, network = self._prepared(width, height, latents.frame_rate)
-        clips = []
+        geometry = self._model.geometry(width, height)
+        network = self._model.network(geometry, latents.frame_rate)
+        each = len(latents.segments[0])
+
+        def noise(number: int, tile: int) -> np.ndarray:
+            size = (3, self.clip_frames, geometry.layout.tile_height, geometry.layout.tile_width)
+            return drawn_noise(seed, number % each, tile, size)
+
+        with own_threads():
+            painted = [clip for _, clip in network.decode(self._based(latents), steps, noise) if clip is not None]
+        joined = [torch.cat(painted[at : at + each], 1) for at in range(0, len(painted), each)]
+        return to_float(torch.stack(joined)[:, :, :frames, :height, :width])
+
+    def _analysed(self, clips: Tensor, geometry: Geometry, step: float) -> Iterator[_Work]:
+        """The base layer of every piece of every clip."""
+        number = 0
+        for clip in clips:
+            last: Tensor | None = None
+            for pixels in self._cut(to_uint8(clip).cpu(), geometry):
+                symbols, ground = self._model.base_encode(pixels, last, step)
+                last = None if ground is None else ground.frames[:, -1]
+                yield _Work(number, step, symbols, ground, pixels)
+                number += 1
+
+    def _based(self, latents: Latents) -> Iterator[_Work]:
+        number = 0
         for segments in latents.segments:
             last: Tensor | None = None
-            parts: list[Tensor] = []
-            for number, symbols in enumerate(segments):
+            for symbols in segments:
                 ground = self._model.base_decode(symbols, last, latents.step)
                 last = None if ground is None else ground.frames[:, -1]
-
-                def noise(_: int, tile: int, segment: int = number) -> np.ndarray:
-                    size = (3, self.clip_frames, geometry.layout.tile_height, geometry.layout.tile_width)
-                    return drawn_noise(seed, segment, tile, size)
-
-                parts += network.decode([symbols], [ground], [latents.step], steps, noise)
-            clips.append(to_float(torch.cat(parts, 1)[:, :frames, :height, :width]))
-        return torch.stack(clips)
-
-    def _prepared(self, width: int, height: int, rate: float) -> tuple[Geometry, Network]:
-        geometry = self._model.geometry(width, height)
-        return geometry, self._model.network(geometry, rate)
+                yield _Work(number, latents.step, symbols, ground)
+                number += 1
 
     def _cut(self, clip: Tensor, geometry: Geometry) -> tuple[Tensor, ...]:
         """A clip uint8 `[3, T, H, W]` padded by its edges and its last frame, in pieces of the tokenizer's length."""
