@@ -42,6 +42,7 @@ def save_bundle(path: Path, tokenizer: Tokenizer, entropy: dict[str, np.ndarray]
     for name, array in entropy.items():
         tensors[f"entropy.{name}"] = _narrow(torch.from_numpy(array))
     header = {"format": FORMAT, "tokenizer": tokenizer.name, "config": asdict(tokenizer.config), "card": card}
+    header["streams"] = [asdict(stream) for stream in tokenizer.streams]  # for readers that do without torch
     part = path.with_name(f".{path.name}.part")
     save_file(tensors, part, {"vtc": json.dumps(header, sort_keys=True)})
     part.replace(path)
@@ -86,7 +87,9 @@ def _narrow(tensor: Tensor) -> Tensor:
     if tensor.is_floating_point() or not tensor.numel():
         return tensor.contiguous()
     low, high = int(tensor.min()), int(tensor.max())
-    fits = (k for k in (torch.uint8, torch.int16, torch.int32) if torch.iinfo(k).min <= low and high <= torch.iinfo(k).max)
+    fits = (
+        k for k in (torch.uint8, torch.int16, torch.int32) if torch.iinfo(k).min <= low and high <= torch.iinfo(k).max
+    )
     return tensor.to(next(fits, torch.int64)).contiguous()
 
 

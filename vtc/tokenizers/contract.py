@@ -15,7 +15,8 @@ Latents = dict[str, Tensor]
 class Stream:
     """A named part of the latents. Symbols are integers in [-bound, bound].
 
-    A `grid` lies over the whole frame, one token per 4x16x16 pixels; a `sequence` belongs to a tile. `cut`: the tail may be left out.
+    A `grid` has a token per 4x16x16 pixels, of the whole frame if the base layer codes it and else of a tile; a `sequence` belongs
+    to a tile. `cut`: the tail may be left out.
     `positions`: most tokens of a sequence in one clip (0 where that depends on its size). `classes` and `sides`: of its entropy model.
     """
 
@@ -34,7 +35,8 @@ class Context:
     """What encoder and decoder know of a tile besides its own latents, all decoded before the network runs.
 
     `step`: the base layer's quantiser step `[B]`. `base`: its picture, float `[B, 3, T, H, W]` in [-1, 1], None where there is no base
-    layer. `side`: `BaseLayer.side` of the tile's tokens, `[B, 3, S, gh, gw]`. `frame_rate` in frames a second, 0 where unknown.
+    layer. `side`: `BaseLayer.side` of the tile's tokens, `[B, 3, S, gh, gw]`, zeros without one. `frame_rate` in frames a
+    second, 0 where unknown.
     """
 
     step: Tensor

@@ -143,7 +143,7 @@ class OneDVA(Tokenizer):
         c = self.config
         query = Stream("query", c.query_channels, QUERY_BOUND, "sequence", cut=True, positions=c.queries)
         if c.base is None:
-            return Stream("structural", c.structural_channels, STRUCTURAL_BOUND, "sequence"), query
+            return Stream("structural", c.structural_channels, STRUCTURAL_BOUND, "grid", classes=c.classes), query
         motion = Stream("motion", 3, VECTOR_BOUND, "grid", classes=8)
         structural = Stream("structural", c.base.coefficients, STRUCTURAL_BOUND, "grid", classes=c.classes, sides=SIDES)
         return motion, structural, query

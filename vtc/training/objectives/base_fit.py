@@ -8,12 +8,17 @@ import torch
 from torch import Tensor
 
 from vtc.entropy import StaticModel, StreamSpec, fit_grid
+from vtc.errors import VtcError
 from vtc.tokenizers.base import BaseLayer, BaseSegment, fit_klt
 from vtc.tokenizers.contract import Stream
 from vtc.tokenizers.layers.length import motion_score
 from vtc.tokenizers.layers.patch import PATCH_SIZE, patchify, to_float
+from vtc.training.cache import read_frames
+from vtc.training.data import Index
+from vtc.training.recipe import Recipe
 
 FIT_STEPS = (0.2, 0.4, 0.7, 1.2, 2.2)
+FIT_VIDEOS, FIT_FRAMES = 96, 48
 _KLT_PATCHES = 120_000
 
 Say = Callable[[str], None]
@@ -32,18 +37,15 @@ def spec_of(stream: Stream) -> StreamSpec:
     return StreamSpec(stream.name, stream.channels, stream.bound, stream.kind, stream.classes, stream.sides)
 
 
-def fit_base(base: BaseLayer, streams: Sequence[Stream], clips: Sequence[np.ndarray], say: Say) -> BaseFit:
-    """Fit `base` in place to clips uint8 `[T, 3, H, W]`: KLT, then twice symbols, tables and the prices that choices are made by."""
+def fit_base(base: BaseLayer, streams: Sequence[Stream], videos: Sequence[Tensor], say: Say) -> BaseFit:
+    """Fit `base` in place to videos uint8 `[3, T, H, W]`, T a multiple of 16: KLT, then twice symbols, tables and prices."""
     by_name = {stream.name: stream for stream in streams}
-    videos = [torch.from_numpy(np.ascontiguousarray(clip.swapaxes(0, 1))) for clip in clips]
-    patches = _sample_patches(videos)
-    basis, mean = fit_klt(patches, base.config.coefficients)
+    basis, mean = sample_klt(videos, base.config.coefficients, say)
     base.basis.copy_(basis.half())  # as they will be stored
     base.mean.copy_(mean.half())
-    say(f"KLT of {len(patches)} patches from {len(videos)} videos")
     models: dict[str, StaticModel] = {}
     for turn in range(2):
-        samples = [(step, encode_run(base, video, step)) for step in FIT_STEPS for video in videos[turn::2]]
+        samples = [(step, encode_run(base, video, step)) for step in FIT_STEPS for video in videos[turn::2] or videos]
         models = {
             "motion": fit_grid(spec_of(by_name["motion"]), [(run.motion.numpy(), None) for _, run in samples]),
             "structural": fit_grid(
@@ -55,10 +57,7 @@ def fit_base(base: BaseLayer, streams: Sequence[Stream], clips: Sequence[np.ndar
         say(
             f"entropy tables of the base layer, turn {turn + 1} of 2, from {sum(run.motion[..., 0].numel() for _, run in samples)} tokens"
         )
-    scores = torch.cat(
-        [motion_score(to_float(part)[None]) for video in videos for part in video.split(16, 1) if part.shape[1] > 1]
-    )
-    return BaseFit(models, (scores.mean().item(), scores.std().item()))
+    return BaseFit(models, motion_statistics(videos))
 
 
 def price(base: BaseLayer, structural: StaticModel) -> None:
@@ -83,12 +82,35 @@ def side_map(base: BaseLayer, motion: Tensor, step: float) -> np.ndarray:
     return np.where(motion[..., 0].numpy() == 0, with_context, alone)
 
 
-def _sample_patches(videos: Sequence[Tensor]) -> Tensor:
-    """Patches spread evenly over all videos, `[N, 3072]`."""
+def motion_statistics(videos: Sequence[Tensor]) -> tuple[float, float]:
+    """Mean and deviation of the motion score over all clips of 16 frames."""
+    scores = torch.cat([motion_score(to_float(part)[None]) for video in videos for part in video.split(16, 1)])
+    return scores.mean().item(), scores.std().item()
+
+
+def sample_klt(videos: Sequence[Tensor], coefficients: int, say: Say) -> tuple[Tensor, Tensor]:
+    """The KLT of patches spread evenly over all videos."""
     share = max(1, _KLT_PATCHES // len(videos))
     generator = torch.Generator().manual_seed(0)
     rows = []
     for video in videos:
         whole = patchify(to_float(video[:, : video.shape[1] // 4 * 4])[None]).reshape(-1, PATCH_SIZE)
         rows.append(whole[torch.randperm(len(whole), generator=generator)[:share]])
-    return torch.cat(rows)
+    patches = torch.cat(rows)
+    say(f"KLT of {len(patches)} patches from {len(videos)} videos")
+    return fit_klt(patches, coefficients)
+
+
+def sample_videos(index: Index, recipe: Recipe, count: int) -> list[np.ndarray]:
+    """Up to `count` training videos of at least 16 frames, uint8 `[T, 3, H, W]`, at the recipe's sizes in turn."""
+    videos: list[np.ndarray] = []
+    for clip in index.clips:
+        if clip.held or len(videos) == count:
+            continue
+        try:
+            frames = read_frames(clip, recipe.sides[len(videos) % len(recipe.sides)], 0.3, FIT_FRAMES)
+        except (VtcError, OSError, ValueError):  # the cache skips it too, and says so
+            continue
+        if len(frames) >= 16:
+            videos.append(frames[: len(frames) // 16 * 16])
+    return videos

@@ -11,18 +11,17 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from vtc.codec.quality import step_of
-from vtc.entropy import fit_sequence
-from vtc.tokenizers.base import BaseLayer
-from vtc.tokenizers.bundle import load_bundle, save_bundle
-from vtc.tokenizers.contract import Context, DecodeOptions
+from vtc.entropy import fit_grid, fit_sequence
+from vtc.tokenizers.base import STRUCTURAL_BOUND, BaseConfig, BaseLayer
+from vtc.tokenizers.bundle import save_bundle
+from vtc.tokenizers.contract import Context, DecodeOptions, Latents
 from vtc.tokenizers.diffusion import NOISE, timesteps
 from vtc.tokenizers.layers.length import cut, training_length
 from vtc.tokenizers.layers.patch import to_float
-from vtc.tokenizers.onedva import PRESETS, QUERY_BOUND, OneDVA
+from vtc.tokenizers.onedva import QUERY_BOUND, OneDVA
 from vtc.tokenizers.teacher import StandInTeacher
-from vtc.training.cache import read_frames
 from vtc.training.data import Index
-from vtc.training.objectives.base_fit import BaseFit, fit_base, spec_of
+from vtc.training.objectives.base_fit import FIT_VIDEOS, BaseFit, sample_videos, spec_of
 from vtc.training.recipe import Recipe, Stage
 
 FULL_NOISE = 0.5  # One-DVA: 0.1; half, because one step is our default decode
@@ -30,7 +29,7 @@ LEAST_REST = 0.1  # 1 - t is held above this in the weight of the velocity loss
 ERROR_FLOOR = 4e-4  # 40 dB: errors are weighed against those of the base picture, down to this
 SELF_ALIGNMENT, NEIGHBOURS, TEACHER = 0.01, 0.1, 0.01
 NEW_GROUP = 0.25
-FIT_VIDEOS, FIT_FRAMES = 96, 48
+QUALITIES = (50, 20)  # mean and deviation of the qualities that are trained for
 
 
 class OneDVATraining(nn.Module):
@@ -41,6 +40,8 @@ class OneDVATraining(nn.Module):
         c = tokenizer.config
         self.tokenizer = tokenizer
         self.log_scale = nn.Parameter(torch.zeros(c.queries, c.query_channels))
+        if c.base is None:
+            self.structural_log_scale = nn.Parameter(torch.zeros(c.structural_channels))
         self.to_structural = nn.Linear(c.query_channels, c.width)
         self.to_teacher = nn.Sequential(
             nn.Linear(c.decoder.width, c.decoder.width), nn.SiLU(), nn.Linear(c.decoder.width, StandInTeacher.channels)
@@ -48,27 +49,36 @@ class OneDVATraining(nn.Module):
 
     def bits(self, query: Tensor) -> Tensor:
         """Estimated bits `[B, K]` of (noisy) 1D latents `[B, K, C]`."""
-        scale = self.log_scale.float().exp()
-        mass = torch.sigmoid((query + 0.5) / scale) - torch.sigmoid((query - 0.5) / scale)
-        return -torch.log2(mass.clamp_min(1e-6)).sum(-1)
+        return _logistic_bits(query, self.log_scale)
+
+    def structural_bits(self, symbols: Tensor) -> Tensor:
+        """Estimated bits `[B]` of the structural latents of the form without a base layer, `[B, N, C]` in units of the step."""
+        return _logistic_bits(symbols, self.structural_log_scale).sum(1)
 
 
 class OneDVAObjective:
-    """See the module. `base` is a copy of the model's base layer for the worker processes that fill the cache."""
+    """See the module. `base`: the model's base layer, None in the paper's form."""
 
-    def __init__(self, base: BaseLayer, fit: BaseFit, index: Index, recipe: Recipe, folder: Path) -> None:
+    def __init__(self, base: BaseLayer | None, fit: BaseFit, index: Index, recipe: Recipe, folder: Path) -> None:
         self.base, self.fit, self.index, self.recipe, self.folder = base, fit, index, recipe, folder
-        self.prepare_key = f"base {base.config} {base.basis.double().sum():.9e} {base.symbol_bits.double().sum():.6e}"
+        self.lagrangian = (base.config if base is not None else BaseConfig()).lagrangian
+        self.prepare_key = "no base layer"
+        if base is not None:
+            self.prepare_key = (
+                f"base {base.config} {base.basis.double().sum():.9e} {base.symbol_bits.double().sum():.6e}"
+            )
         self.teacher = StandInTeacher()
 
     def prepare(self, frames: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Run the base layer: `base` uint8 [T, 3, H, W], `step` [T], `side` float16 [T/4, 3, H/16, W/16]. Groups begin at random."""
+        if self.base is None:
+            return {}
         video = torch.from_numpy(np.ascontiguousarray(frames.swapaxes(0, 1)))
         last: Tensor | None = None
         step, pictures, steps, sides = 0.0, [], [], []
         for part in video.split(16, 1):
             if last is None or rng.random() < NEW_GROUP:
-                last, step = None, step_of(float(np.clip(rng.normal(50, 20), 0, 100)))
+                last, step = None, step_of(float(np.clip(rng.normal(*QUALITIES), 0, 100)))
             segment = self.base.encode(part, last, step)
             last = segment.frames[:, -1]
             pictures.append(segment.frames)
@@ -87,10 +97,9 @@ class OneDVAObjective:
         are rounded as in a file instead of noised."""
         assert isinstance(model, OneDVATraining)
         tokenizer = model.tokenizer
-        clip, context = to_float(batch["clip"]), _context(batch)
+        clip, context = to_float(batch["clip"]), _context(batch, generator)
         b, device = len(clip), clip.device
-        base, most = context.base, tokenizer.config.queries
-        assert base is not None
+        most = tokenizer.config.queries
         latents, patches = tokenizer.encode_hidden(clip, context)
         query = latents["query"]
         noise = torch.rand(query.shape, generator=generator, device=device) - 0.5
@@ -100,13 +109,20 @@ class OneDVAObjective:
             t = timesteps(b, FULL_NOISE, generator, device)
         bits = (model.bits(query + noise) * (torch.arange(most, device=device) < lengths[:, None])).sum(1)
         seen = _rounded(query) if "tokenizer.encoder" in stage.frozen else query + noise
+        if tokenizer.base is None:
+            structural = latents["structural"] / context.step.view(-1, 1, 1)
+            structural = structural + torch.rand(structural.shape, generator=generator, device=device) - 0.5
+            bits = bits + model.structural_bits(structural)
+            context = tokenizer.completed({"structural": structural * context.step.view(-1, 1, 1)}, context)
+        base = context.base
+        assert base is not None
         at, sigma = t.view(-1, 1, 1, 1, 1), (NOISE * context.step).view(-1, 1, 1, 1, 1)
         z = base + at * (clip - base) + (1 - at) * sigma * torch.randn(clip.shape, generator=generator, device=device)
         clean, middle = tokenizer.decoder(z, t, tokenizer.tokens(seen, lengths), context)
-        weight = 1 / ((base - clip).square().mean((1, 2, 3, 4)) + ERROR_FLOOR)
+        weight = 1 / ((base.detach() - clip).square().mean((1, 2, 3, 4)) + ERROR_FLOOR)
         error = (clean - clip).square().mean((1, 2, 3, 4))
         flow = (error * weight / (1 - t).clamp_min(LEAST_REST).square()).mean()
-        price = self.base.config.lagrangian * context.step.square() * bits / clip[0].numel()
+        price = self.lagrangian * context.step.square() * bits / clip[0].numel()
         rate = (price * weight).mean()
         teacher = 1 - F.cosine_similarity(model.to_teacher(middle).float(), self.teacher.tokens(clip), dim=-1).mean()
         alignment = self_alignment(model.to_structural(query.to(patches.dtype)), patches.detach())
@@ -130,15 +146,14 @@ class OneDVAObjective:
         rows = []
         for clip in clips:
             tokenizer, pixels, context = model.tokenizer, to_float(clip["clip"]), _context(clip)
-            assert context.base is not None
             with torch.autocast(pixels.device.type, torch.bfloat16):
-                query = _rounded(tokenizer.encode(pixels, context)["query"])
-                rule, most = tokenizer.lengths(pixels), torch.tensor([query.shape[1]], device=pixels.device)
-                painted = [
-                    tokenizer.decode({"query": query}, kept, context, DecodeOptions())
-                    for kept in (0 * rule, rule, most)
-                ]
-                bits = cut(model.bits(query)[..., None], rule).sum()
+                latents, bits = _as_coded(model, tokenizer.encode(pixels, context), context)
+                context = tokenizer.completed(latents, context)
+                rule = tokenizer.lengths(pixels)
+                most = torch.full_like(rule, latents["query"].shape[1])
+                painted = [tokenizer.decode(latents, kept, context, DecodeOptions()) for kept in (0 * rule, rule, most)]
+                bits = bits + cut(model.bits(latents["query"])[..., None], rule).sum()
+            assert context.base is not None
             rows.append([_psnr(p, pixels) for p in (context.base, *painted)] + [float(rule), float(bits)])
         names = ("psnr_base", "psnr_structural", "psnr", "psnr_full", "tokens", "bits")
         return dict(zip(names, np.mean(rows, 0).tolist(), strict=True))
@@ -147,15 +162,22 @@ class OneDVAObjective:
         """Write the bundle: the averaged tokenizer, the base layer's tables, and tables of the 1D latents fitted on training videos."""
         assert isinstance(model, OneDVATraining)
         tokenizer = model.tokenizer
-        query = next(stream for stream in tokenizer.streams if stream.name == "query")
-        samples: list[tuple[np.ndarray, np.ndarray]] = []
-        for frames in sample_videos(self.index, self.recipe, FIT_VIDEOS):
-            arrays = self.prepare(frames, np.random.default_rng(len(samples)))
+        gathered: dict[str, list[np.ndarray]] = {"query": [], "structural": []}
+        lengths = []
+        for i, frames in enumerate(sample_videos(self.index, self.recipe, FIT_VIDEOS)):
+            arrays = {"clip": frames, **self.prepare(frames, np.random.default_rng(i))}
             for at in range(0, len(frames) - 15, 16):
-                samples.append(self._symbols(tokenizer, frames, arrays, at))
-        whole = np.concatenate([symbols for symbols, _ in samples])
-        lengths = np.concatenate([kept for _, kept in samples])
-        models = {**self.fit.models, "query": fit_sequence(spec_of(query), query.positions, [(whole, lengths)])}
+                symbols, kept = self._symbols(tokenizer, arrays, at)
+                lengths.append(kept)
+                for name, array in symbols.items():
+                    gathered[name].append(array)
+        models = dict(self.fit.models)
+        for stream in tokenizer.streams:
+            if stream.kind == "sequence":
+                whole = np.concatenate(gathered[stream.name]), np.concatenate(lengths)
+                models[stream.name] = fit_sequence(spec_of(stream), stream.positions, [whole])
+            elif stream.name not in models:
+                models[stream.name] = fit_grid(spec_of(stream), [(array, None) for array in gathered[stream.name]])
         entropy = {f"{name}.{key}": array for name, m in models.items() for key, array in m.to_arrays().items()}
         path.parent.mkdir(parents=True, exist_ok=True)
         save_bundle(path, tokenizer, entropy, self._card())
@@ -164,21 +186,25 @@ class OneDVAObjective:
 
     @torch.no_grad()
     def _symbols(
-        self, tokenizer: OneDVA, frames: np.ndarray, arrays: dict[str, np.ndarray], at: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Symbols [1, K, C] and kept length [1] of the 1D latents of one clip."""
-        part = {
-            "clip": frames[at : at + 16],
-            "base": arrays["base"][at : at + 16],
-            "side": arrays["side"][at // 4 : at // 4 + 4],
-        }
-        batch = {name: torch.from_numpy(np.ascontiguousarray(a.swapaxes(0, 1)))[None] for name, a in part.items()}
-        batch["step"] = torch.from_numpy(arrays["step"][None, at : at + 16])
-        batch = {name: tensor.to(next(tokenizer.parameters()).device) for name, tensor in batch.items()}
-        clip = to_float(batch["clip"])
-        with torch.autocast(clip.device.type, torch.bfloat16):
-            query = _rounded(tokenizer.encode(clip, _context(batch))["query"])
-        return query.cpu().numpy().astype(np.int32), tokenizer.lengths(clip).cpu().numpy()
+        self, tokenizer: OneDVA, arrays: dict[str, np.ndarray], at: int
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Symbols of one clip, query [1, K, C] and, without a base layer, structural [S, gh, gw, C]; and the kept length [1]."""
+        device = next(tokenizer.parameters()).device
+        batch = {}
+        for name, array in arrays.items():
+            part = array[at // 4 : at // 4 + 4] if name == "side" else array[at : at + 16]
+            part = part.swapaxes(0, 1) if part.ndim == 4 else part
+            batch[name] = torch.from_numpy(np.ascontiguousarray(part))[None].to(device)
+        clip, context = to_float(batch["clip"]), _context(batch, torch.Generator(device).manual_seed(at))
+        with torch.autocast(device.type, torch.bfloat16):
+            latents = tokenizer.encode(clip, context)
+        symbols = {"query": _rounded(latents["query"])}
+        if "structural" in latents:
+            grid = latents["structural"].unflatten(1, (4, clip.shape[3] // 16, clip.shape[4] // 16))[0]
+            symbols["structural"] = (grid / context.step).round().clamp(-STRUCTURAL_BOUND, STRUCTURAL_BOUND)
+        return {name: s.cpu().numpy().astype(np.int32) for name, s in symbols.items()}, tokenizer.lengths(
+            clip
+        ).cpu().numpy()
 
     def _card(self) -> dict[str, Any]:
         """Provenance: recipe, data, and the run's log from its first and last lines."""
@@ -192,45 +218,6 @@ class OneDVAObjective:
         return card
 
 
-def create_onedva(
-    recipe: Recipe, index: Index, folder: Path, init: Path | None
-) -> tuple[OneDVAObjective, OneDVATraining]:
-    """The objective and model of a One-DVA recipe. The fit of the base layer is done once for a run and read again when resuming."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = OneDVA(PRESETS[recipe.size])
-    assert tokenizer.base is not None
-    started = folder / "start.safetensors"
-    if init is None and not started.exists():
-        clips = sample_videos(index, recipe, FIT_VIDEOS)
-        fit = fit_base(tokenizer.base, tokenizer.streams, clips, lambda text: print(text, flush=True))
-        tokenizer.start(tokenizer.base.basis, tokenizer.base.mean)
-        tokenizer.motion_statistics.copy_(torch.tensor(fit.motion_statistics))
-        entropy = {f"{name}.{key}": array for name, m in fit.models.items() for key, array in m.to_arrays().items()}
-        save_bundle(started, tokenizer, entropy, {})
-    bundle = load_bundle(init or started, dtype=torch.float32)
-    assert isinstance(bundle.tokenizer, OneDVA) and bundle.tokenizer.base is not None
-    tokenizer = bundle.tokenizer.requires_grad_(True)
-    return OneDVAObjective(
-        bundle.tokenizer.base, _fit_of(bundle.entropy, tokenizer), index, recipe, folder
-    ), OneDVATraining(tokenizer)
-
-
-def sample_videos(index: Index, recipe: Recipe, count: int) -> list[np.ndarray]:
-    """Up to `count` training videos of at least 16 frames, uint8 `[T, 3, H, W]`, at the recipe's sizes in turn."""
-    videos: list[np.ndarray] = []
-    for clip in index.clips:
-        if clip.held or len(videos) == count:
-            continue
-        try:
-            frames = read_frames(clip, recipe.sides[len(videos) % len(recipe.sides)], 0.3, FIT_FRAMES)
-        except Exception as problem:  # a broken file is skipped here as in the cache, which lists it
-            print(f"{clip.name}: {problem}", flush=True)
-            continue
-        if len(frames) >= 16:
-            videos.append(frames[: len(frames) // 16 * 16])
-    return videos
-
-
 def self_alignment(query: Tensor, structural: Tensor) -> Tensor:
     """One-DVA's self-alignment, our reading: each projected 1D latent `[B, K, D]` to its best-matching structural one `[B, N, D]`, and
     neighbours to each other."""
@@ -240,8 +227,35 @@ def self_alignment(query: Tensor, structural: Tensor) -> Tensor:
     return (1 - best).mean() + NEIGHBOURS * (1 - neighbours).mean()
 
 
-def _context(batch: dict[str, Tensor]) -> Context:
-    return Context(batch["step"][:, 0], to_float(batch["base"]), batch["side"].float())
+def _context(batch: dict[str, Tensor], generator: Generator | None = None) -> Context:
+    """The context of a batch; without a base layer a step is drawn for every clip, or that of quality 50 without a generator."""
+    if "base" in batch:
+        return Context(batch["step"][:, 0], to_float(batch["base"]), batch["side"].float())
+    clip = batch["clip"]
+    b, _, t, h, w = clip.shape
+    quality = torch.full((b,), float(QUALITIES[0]), device=clip.device)
+    if generator is not None:
+        quality = quality + QUALITIES[1] * torch.randn(b, generator=generator, device=clip.device)
+    step = torch.tensor([step_of(float(q)) for q in quality.clamp(0, 100)], device=clip.device)
+    return Context(step, None, torch.zeros(b, 3, t // 4, h // 16, w // 16, device=clip.device))
+
+
+def _as_coded(model: OneDVATraining, latents: Latents, context: Context) -> tuple[Latents, Tensor]:
+    """Latents rounded as in a file, and the estimated bits of the structural ones that the network codes."""
+    coded = {"query": _rounded(latents["query"])}
+    bits = torch.zeros((), device=context.step.device)
+    if "structural" in latents:
+        step = context.step.view(-1, 1, 1)
+        symbols = (latents["structural"] / step).round()
+        coded["structural"], bits = symbols * step, model.structural_bits(symbols).sum()
+    return coded, bits
+
+
+def _logistic_bits(values: Tensor, log_scale: Tensor) -> Tensor:
+    """Bits of whole numbers (or noisy stand-ins) `[..., C]` under logistic distributions, summed over channels."""
+    scale = log_scale.float().exp()
+    mass = torch.sigmoid((values + 0.5) / scale) - torch.sigmoid((values - 0.5) / scale)
+    return -torch.log2(mass.clamp_min(1e-6)).sum(-1)
 
 
 def _rounded(query: Tensor) -> Tensor:
@@ -250,16 +264,3 @@ def _rounded(query: Tensor) -> Tensor:
 
 def _psnr(a: Tensor, b: Tensor) -> float:
     return float(10 * torch.log10(4 / (a.float() - b).square().mean().clamp_min(1e-9)))
-
-
-def _fit_of(entropy: dict[str, np.ndarray], tokenizer: OneDVA) -> BaseFit:
-    """The fit of the base layer back from a bundle."""
-    from vtc.entropy import StaticModel
-
-    models = {}
-    for stream in tokenizer.streams:
-        own = {key.partition(".")[2]: a for key, a in entropy.items() if key.startswith(f"{stream.name}.")}
-        if own and stream.kind == "grid":
-            models[stream.name] = StaticModel.from_arrays(spec_of(stream), own)
-    centre, spread = tokenizer.motion_statistics.tolist()
-    return BaseFit(models, (centre, spread))

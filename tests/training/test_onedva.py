@@ -1,0 +1,88 @@
+"""One-DVA's objective in both forms, from a folder of clips to a bundle that codes a clip."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import vtc
+from vtc.media import SinkInfo, open_sink, render_scene
+from vtc.tokenizers.base import BaseConfig
+from vtc.tokenizers.bundle import load_bundle
+from vtc.tokenizers.diffusion import DiffusionConfig
+from vtc.tokenizers.onedva import PRESETS, OneDVAConfig
+from vtc.training.cache import build_cache
+from vtc.training.data import index_folders
+from vtc.training.loop import Options, run
+from vtc.training.objectives import create
+from vtc.training.objectives.onedva import self_alignment
+from vtc.training.recipe import Recipe, Stage
+
+SMALL = OneDVAConfig(
+    width=48,
+    heads=2,
+    depth=1,
+    queries=8,
+    structural_channels=24,
+    base=BaseConfig(coefficients=24),
+    decoder=DiffusionConfig(48, 2, 1, 16, 1),
+)
+STAGES = (
+    Stage("structural", 0.3, latents=False),
+    Stage("latents", 0.4),
+    Stage("post", 0.3, frozen=("tokenizer.encoder",)),
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two short rendered clips."""
+    root = tmp_path_factory.mktemp("clips")
+    for name, first in (("a", 0), ("b", 40)):
+        sink = open_sink(root / f"{name}.mp4", SinkInfo(96, 64, time_base=Fraction(1, 25), frame_rate=None))
+        for i, frame in enumerate(list(render_scene(96, 64, first + 32, 25))[first:]):
+            sink.write(frame, i, 1)
+        sink.close()
+    return root
+
+
+@pytest.mark.parametrize("name", ["onedva", "onedva-paper"])
+def test_from_a_folder_to_a_bundle_that_codes(
+    name: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PRESETS, "tiny", SMALL)
+    recipe = Recipe(name, "onedva", "tiny", batch=2, lr=1e-3, crop=64, sides=(64,), cache_frames=32, stages=STAGES)
+    index = index_folders([folder])
+    objective, model = create(recipe, index, tmp_path / "run", None)
+    cache = build_cache(index, recipe, tmp_path / "cache", objective.prepare, objective.prepare_key, workers=1)
+    before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    outcome = run(recipe, objective, model, cache, tmp_path / "run", Options(steps=10, device="cpu", log_every=2))
+    assert outcome.finished
+    assert np.isfinite(list(outcome.figures.values())).all()
+    moved = {key for key, tensor in model.state_dict().items() if not torch.equal(tensor, before[key])}
+    assert {
+        "tokenizer.encoder.queries",
+        "tokenizer.query_in.weight",
+        "tokenizer.decoder.unpatchifier.outward.weight",
+    } <= moved
+    assert not any(key.startswith("tokenizer.base.") for key in moved)
+    bundle = tmp_path / f"{name}-small.safetensors"
+    objective.export(outcome.model, bundle, lambda text: None)
+    assert load_bundle(bundle).card["recipe"]["name"] == name
+    coded = tmp_path / "a.vtc"
+    vtc.encode(folder / "a.mp4", coded, model=str(bundle))
+    monkeypatch.setenv("VTC_WEIGHTS", str(tmp_path))
+    with vtc.open(coded) as video:
+        assert len(video) == 32
+        assert video.frames[0:32].shape == (32, 64, 96, 3)
+    again, _ = create(recipe, index, tmp_path / "second", bundle)
+    assert again.prepare_key == objective.prepare_key
+
+
+def test_self_alignment_falls_to_nothing_when_latents_match() -> None:
+    structural = torch.randn(1, 6, 8, generator=torch.Generator().manual_seed(0))
+    same = structural[:, 2:3].expand(-1, 4, -1)
+    assert self_alignment(same, structural) < 1e-5
+    assert self_alignment(-same, structural) > 0.3

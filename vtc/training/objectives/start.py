@@ -1,0 +1,74 @@
+"""Before a One-DVA run: the KLT, the base layer and its tables are fitted to a sample of the training videos, or read from a bundle."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vtc.entropy import StaticModel
+from vtc.errors import TrainingError
+from vtc.tokenizers.bundle import load_bundle, save_bundle
+from vtc.tokenizers.onedva import PRESETS, OneDVA
+from vtc.training.data import Index
+from vtc.training.objectives.base_fit import (
+    FIT_VIDEOS,
+    BaseFit,
+    fit_base,
+    motion_statistics,
+    sample_klt,
+    sample_videos,
+    spec_of,
+)
+from vtc.training.objectives.onedva import OneDVAObjective, OneDVATraining
+from vtc.training.recipe import Recipe
+
+
+def create_onedva(
+    recipe: Recipe, index: Index, folder: Path, init: Path | None
+) -> tuple[OneDVAObjective, OneDVATraining]:
+    """The objective and model of a One-DVA recipe. The fit of the base layer is done once for a run and read again when resuming."""
+    folder.mkdir(parents=True, exist_ok=True)
+    started = folder / "start.safetensors"
+    if init is None and not started.exists():
+        _start(recipe, index, started)
+    bundle = load_bundle(init or started, dtype=torch.float32)
+    if not isinstance(bundle.tokenizer, OneDVA):
+        raise TrainingError(f"{init} is no One-DVA bundle", "start without --init, or from another bundle")
+    tokenizer = bundle.tokenizer.requires_grad_(True)
+    return OneDVAObjective(tokenizer.base, _fit_of(bundle.entropy, tokenizer), index, recipe, folder), OneDVATraining(
+        tokenizer
+    )
+
+
+def _start(recipe: Recipe, index: Index, path: Path) -> None:
+    """Fit what precedes training, and keep it as a bundle."""
+    config = PRESETS[recipe.size]
+    tokenizer = OneDVA(config if recipe.name == "onedva" else replace(config, base=None))
+    clips = sample_videos(index, recipe, FIT_VIDEOS)
+    videos = [torch.from_numpy(np.ascontiguousarray(clip.swapaxes(0, 1))) for clip in clips]
+    if tokenizer.base is not None:
+        fit = fit_base(tokenizer.base, tokenizer.streams, videos, _say)
+        tokenizer.start(tokenizer.base.basis, tokenizer.base.mean)
+    else:
+        fit = BaseFit({}, motion_statistics(videos))
+        tokenizer.start(*sample_klt(videos, config.structural_channels, _say))
+    tokenizer.motion_statistics.copy_(torch.tensor(fit.motion_statistics))
+    entropy = {f"{name}.{key}": array for name, m in fit.models.items() for key, array in m.to_arrays().items()}
+    save_bundle(path, tokenizer, entropy, {})
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _fit_of(entropy: dict[str, np.ndarray], tokenizer: OneDVA) -> BaseFit:
+    """The fit of the base layer back from a bundle."""
+    models = {}
+    for stream in tokenizer.streams:
+        own = {key.partition(".")[2]: a for key, a in entropy.items() if key.startswith(f"{stream.name}.")}
+        if own and stream.kind == "grid":
+            models[stream.name] = StaticModel.from_arrays(spec_of(stream), own)
+    centre, spread = tokenizer.motion_statistics.tolist()
+    return BaseFit(models, (centre, spread))
