@@ -206,4 +206,13 @@ class _Decoding:
     def _audio(self) -> BinaryIO | None:
         if not self.header.audio or self.options.audio == "none" or not self.reader.index.audio:
             return None
-        return io.BufferedReader(AudioFile(self.reader.audio_pieces(skip_damaged=not self.strict)))
+        return io.BufferedReader(AudioFile(self._sound()))
+
+    def _sound(self) -> Iterator[bytes]:
+        """The sound up to the first damage: what comes behind has no times that can be trusted."""
+        try:
+            yield from self.reader.audio_pieces()
+        except DamageError as problem:
+            if self.strict:
+                raise
+            self.warnings.append(f"the sound ends early: {problem.message}")
