@@ -19,9 +19,6 @@ from vtc.media.convert import FromRgb, writable_colour
 from vtc.media.output import Door, StagedFile, explained
 from vtc.media.sink import CONTAINERS, SinkInfo, VideoSink
 
-# The source's own bookkeeping: the new container writes its own.
-_OWN_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
-
 
 def _encoder(codec: str, crf: int) -> dict[str, str]:
     """The options of an encoder: fast, because quality is asked for by `crf` and bytes are cheap in what is only looked at.
@@ -87,8 +84,7 @@ class EncodedSink(VideoSink):
                 if audio is not None:
                     self._feed = AudioFeed(audio, self._container, audio_start, audio_end)
                     self.warnings += self._feed.warnings
-                tags = {key: text for key, text in info.tags.items() if key.lower() not in _OWN_TAGS}
-                self._container.metadata.update(tags)
+                self._container.metadata.update(info.tags)
                 self._container.start_encoding()  # from here on the streams' clocks are those of the container
         except BaseException:
             self.abort()

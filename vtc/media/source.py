@@ -6,7 +6,7 @@ with open_source("clip.mp4") as source:
         ...  # frame.rgb [H, W, 3], frame.pts, frame.duration in source.info.time_base
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
@@ -22,6 +22,14 @@ from vtc.media.convert import RgbArray, ToRgb, bit_depth, colour_of, has_alpha
 from vtc.media.decoder import Decoder, chained
 from vtc.media.geometry import sized, turn_of
 from vtc.media.timing import as_rate, as_seconds, cut, repaired, resampled, with_durations
+
+_BOOKKEEPING = {
+    "major_brand",
+    "minor_version",
+    "compatible_brands",
+    "encoder",
+    "duration",
+}  # a new container writes its own
 
 
 @dataclass(frozen=True)
@@ -196,7 +204,7 @@ class VideoSource:
             rotation=turn,
             bit_depth=bit_depth(picture.format),
             has_audio=bool(self.decoder.container.streams.audio),
-            tags=dict(self.decoder.container.metadata),
+            tags=_kept(self.decoder.container.metadata),
         )
 
     def _duration(self) -> float | None:
@@ -246,3 +254,8 @@ class VideoSource:
 
     def _report_times(self, count: int) -> None:
         self.warnings.append(f"{count} frame(s) without a valid timestamp: put in between")
+
+
+def _kept(tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags that say something of the video, not of the file that it came in."""
+    return {name: text for name, text in tags.items() if name.lower() not in _BOOKKEEPING}

@@ -102,14 +102,15 @@ class DiffusionDecoder(nn.Module):
         """The clean clip `[B, 3, T, H, W]` (float32) seen in `z` at times `t [B]`, and the hidden state of the middle block for alignment.
 
         `tokens [B, K, width]`: embedded latents. The long skip is the best linear guess of the clip from `z`, were what the base lacks
-        white and of size sigma; the network adds the rest.
+        white and of size sigma; the network adds the rest, at the size that this rest has at time t (EDM, arXiv 2206.00364).
         """
         base, side = context.base, context.side
         assert base is not None and side is not None
         dtype = tokens.dtype
         sigma, at = (NOISE * context.step).view(-1, 1, 1, 1, 1), t.view(-1, 1, 1, 1, 1)
         noisy = torch.where(at > 0, (z - base) / sigma, 0.0)
-        skip = noisy * sigma * at / (at.square() + (1 - at).square())
+        spread = at.square() + (1 - at).square()
+        skip, scale = noisy * sigma * at / spread, context.step.view(-1, 1, 1, 1, 1) * (1 - at) / spread.sqrt()
         noisy = noisy.to(dtype)
         level = torch.log2(context.step)
         patches = patchify(base.to(dtype))
@@ -128,7 +129,7 @@ class DiffusionDecoder(nn.Module):
         n = grid[0] * grid[1] * grid[2]
         hidden = self.norm(x[:, :n]).unflatten(1, grid)
         added = self.unpatchifier(hidden, base, noisy, side, level)
-        return base + skip + added.float() * context.step.view(-1, 1, 1, 1, 1), middle[:, :n]
+        return base + skip + scale * added.float(), middle[:, :n]
 
     def sample(self, tokens: Tensor, context: Context, steps: int, noise: Tensor | None) -> Tensor:
         """Euler's method over `steps` equal steps; `noise` is needed for more than one."""
