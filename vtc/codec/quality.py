@@ -2,7 +2,7 @@
 
 import struct
 
-MIDDLE_STEP = 0.5
+MIDDLE_STEP = 0.6
 HALVING = 16.0
 
 
