@@ -206,6 +206,8 @@ class _Encoding:
         for work in works:
             clip = work.clip
             earlier = before if clip.leans else None
-            streams, crc = self.model.coder.encode(work.symbols, self.geometry, earlier, self.options.entropy)
+            streams, crc = self.model.coder.encode(
+                work.symbols, self.geometry, earlier, self.step, self.options.entropy
+            )
             before = work.symbols
             yield Segment(clip.number, clip.leans, clip.pts, clip.last_duration, self.step, streams, crc), work.audio

@@ -9,6 +9,7 @@ from vtc.container import PROFILES, Reader, Segment, StreamData
 from vtc.entropy import PackedModel, StaticModel, StreamSpec, symbols_crc
 from vtc.errors import BundleError, DamageError, UsageError, VtcError
 
+EDGES = "step_edges"  # array of a bundle: from one such step to the next, a stream has tables of its own
 PACKED, STATIC = PROFILES.index("packed"), PROFILES.index("static")
 
 Coder = PackedModel | StaticModel
@@ -21,17 +22,21 @@ class SymbolCoder:
         """`tables` by "stream.array", as in the bundle; a stream without tables is always packed."""
         self.streams = streams
         self.coders = [_coders(stream, tables) for stream in streams]
+        self.edges = {stream.name: tables.get(f"{stream.name}.{EDGES}", np.zeros(0)) for stream in streams}
 
     def encode(
-        self, symbols: Symbols, geometry: Geometry, before: Symbols | None, entropy: str = "auto"
+        self, symbols: Symbols, geometry: Geometry, before: Symbols | None, step: float, entropy: str = "auto"
     ) -> tuple[tuple[StreamData, ...], int]:
-        """The streams of a segment and the checksum of its symbols. `entropy`: a profile's name, or auto (the smallest)."""
+        """The streams of a segment quantised with `step`, and the checksum of its symbols. `entropy`: a profile's name, or auto (the
+        smallest)."""
         coded = []
         for number, (stream, coders) in enumerate(zip(self.streams, self.coders)):
             wanted = coders if entropy == "auto" else {p: c for p, c in coders.items() if PROFILES[p] == entropy}
             if not wanted:
-                raise UsageError(f"the bundle has no {entropy} tables for its {stream.name} stream", "use --entropy auto")
-            data = {profile: self._encode(coder, stream, symbols, before) for profile, coder in wanted.items()}
+                raise UsageError(
+                    f"the bundle has no {entropy} tables for its {stream.name} stream", "use --entropy auto"
+                )
+            data = {profile: self._encode(coder, stream, symbols, before, step) for profile, coder in wanted.items()}
             best = min(data, key=lambda profile: len(data[profile]))
             counts = geometry.counts(stream, symbols.lengths.get(stream.name, ()))
             coded.append(StreamData(number, best, counts, data[best]))
@@ -52,7 +57,7 @@ class SymbolCoder:
                 coder = self.coders[number].get(data.profile)
                 if coder is None:
                     raise DamageError(f"the bundle has no {PROFILES[data.profile]} tables for its {stream.name} stream")
-                symbols.arrays[stream.name] = self._decode(coder, stream, data, geometry, symbols, before)
+                symbols.arrays[stream.name] = self._decode(coder, stream, data, geometry, symbols, before, segment.step)
             if self.checksum(symbols) != segment.symbols_crc:
                 raise DamageError("its symbols are not those that were coded")
         except VtcError as problem:
@@ -63,11 +68,11 @@ class SymbolCoder:
         """CRC-32 of all kept symbols in stream order."""
         return symbols_crc(symbols.kept(stream.name) for stream in self.streams)
 
-    def _encode(self, coder: Coder, stream: StreamInfo, symbols: Symbols, before: Symbols | None) -> bytes:
+    def _encode(self, coder: Coder, stream: StreamInfo, symbols: Symbols, before: Symbols | None, step: float) -> bytes:
         array = symbols.arrays[stream.name]
         if stream.kind == "sequence":
             return coder.encode_sequence(array, symbols.lengths[stream.name])
-        return coder.encode(array, _side(coder, stream, symbols), _last_slice(stream, before))
+        return coder.encode(array, self._side(coder, stream, symbols, step), _last_slice(stream, before))
 
     def _decode(
         self,
@@ -77,12 +82,21 @@ class SymbolCoder:
         geometry: Geometry,
         symbols: Symbols,
         before: Symbols | None,
+        step: float,
     ) -> np.ndarray:
         shape = geometry.shape(stream)
         if stream.kind == "grid":
-            return coder.decode(data.data, shape[:3], _side(coder, stream, symbols), _last_slice(stream, before))
+            return coder.decode(
+                data.data, shape[:3], self._side(coder, stream, symbols, step), _last_slice(stream, before)
+            )
         kept = coder.decode_sequence(data.data, data.counts)
         return np.pad(kept, ((0, 0), (0, shape[1] - kept.shape[1]), (0, 0)))
+
+    def _side(self, coder: Coder, stream: StreamInfo, symbols: Symbols, step: float) -> np.ndarray | None:
+        """What the tables of a stream depend on, known before it: whether a token refers to its context, and how fine the step is."""
+        if coder.spec.sides == 1:
+            return None
+        return symbols.arrays[SIDE_OF[stream.name]][..., 0] + 2 * int((step > self.edges[stream.name]).sum())
 
 
 DAMAGED = "`--on-damage skip` keeps what is whole; a new copy of the file may be intact"
@@ -98,7 +112,8 @@ def label(reader: Reader, number: int) -> str:
 
 def _coders(stream: StreamInfo, tables: Mapping[str, np.ndarray]) -> dict[int, Coder]:
     """The entropy models that a stream has, by profile."""
-    own = {key.partition(".")[2]: array for key, array in tables.items() if key.partition(".")[0] == stream.name}
+    names = {key: key.removeprefix(f"{stream.name}.") for key in tables if key.startswith(f"{stream.name}.")}
+    own = {name: tables[key] for key, name in names.items() if name != EDGES}
     rows = own.get("symbol_rows", np.zeros((1, 1, 0)))
     sides, classes = rows.shape[:2] if stream.kind == "grid" else (1, 1)
     spec = StreamSpec(stream.name, stream.channels, stream.bound, stream.kind, classes, sides)
@@ -108,13 +123,6 @@ def _coders(stream: StreamInfo, tables: Mapping[str, np.ndarray]) -> dict[int, C
         return {PACKED: PackedModel(spec), STATIC: StaticModel.from_arrays(spec, own)}
     except (ValueError, IndexError) as problem:
         raise BundleError(f"the entropy tables of stream {stream.name} do not fit together") from problem
-
-
-def _side(coder: Coder, stream: StreamInfo, symbols: Symbols) -> np.ndarray | None:
-    """What the tables of a stream depend on, known from a stream before it: whether a token refers to its context."""
-    if coder.spec.sides == 1:
-        return None
-    return symbols.arrays[SIDE_OF[stream.name]][..., 0]
 
 
 def _last_slice(stream: StreamInfo, before: Symbols | None) -> np.ndarray | None:

@@ -73,7 +73,7 @@ class Codec:
         size = 0
         for number, symbols in enumerate(segments):
             before = segments[number - 1] if number % each else None
-            size += sum(len(stream.data) for stream in self._model.coder.encode(symbols, geometry, before)[0])
+            size += sum(len(stream.data) for stream in self._model.coder.encode(symbols, geometry, before, step)[0])
         by_clip = tuple(tuple(segments[at : at + each]) for at in range(0, len(segments), each))
         return Latents(by_clip, (clips.shape[2], height, width), step, frame_rate, size)
 

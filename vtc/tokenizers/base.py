@@ -18,8 +18,8 @@ CONTEXT, ALONE = 0, 1
 STRUCTURAL_BOUND = 255
 VECTOR_BITS = 9.0  # what a vector of its own costs, about
 COMMON_VECTOR_BITS = 4.0  # and the slice's commonest one
-_STEP_BINS = (0.5, 0.9, 1.5)  # symbols have other statistics at other steps
-SIDES = 2 * (len(_STEP_BINS) + 1)
+STEP_EDGES = (0.5, 0.9, 1.5)  # symbols have other statistics at other steps
+SIDES = 2 * (len(STEP_EDGES) + 1)
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class BaseLayer(nn.Module):
     @staticmethod
     def sides(step: float) -> tuple[int, int]:
         """Sides of the structural stream's entropy model at a step: that of tokens with a context, and of those alone."""
-        k = 2 * sum(step > edge for edge in _STEP_BINS)
+        k = 2 * sum(step > edge for edge in STEP_EDGES)
         return k + CONTEXT, k + ALONE
 
     def _activity(self, size: Tensor) -> Tensor:

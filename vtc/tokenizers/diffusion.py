@@ -98,8 +98,9 @@ class DiffusionDecoder(nn.Module):
         self.norm = RMSNorm(width)
         self.unpatchifier = Unpatchifier(config)
 
-    def forward(self, z: Tensor, t: Tensor, tokens: Tensor, context: Context) -> tuple[Tensor, Tensor]:
-        """The clean clip `[B, 3, T, H, W]` (float32) seen in `z` at times `t [B]`, and the hidden state of the middle block for alignment.
+    def forward(self, z: Tensor | None, t: Tensor, tokens: Tensor, context: Context) -> tuple[Tensor, Tensor]:
+        """The clean clip `[B, 3, T, H, W]` (float32) seen in `z` at times `t [B]`, and the hidden state of the middle block for
+        alignment. `z` may be None where all times are 0.
 
         `tokens [B, K, width]`: embedded latents. The long skip is the best linear guess of the clip from `z`, were what the base lacks
         white and of size sigma; the network adds the rest, at the size that this rest has at time t (EDM, arXiv 2206.00364).
@@ -107,16 +108,19 @@ class DiffusionDecoder(nn.Module):
         base, side = context.base, context.side
         assert base is not None and side is not None
         dtype = tokens.dtype
-        sigma, at = (NOISE * context.step).view(-1, 1, 1, 1, 1), t.view(-1, 1, 1, 1, 1)
-        noisy = torch.where(at > 0, (z - base) / sigma, 0.0)
-        spread = at.square() + (1 - at).square()
-        skip, scale = noisy * sigma * at / spread, context.step.view(-1, 1, 1, 1, 1) * (1 - at) / spread.sqrt()
-        noisy = noisy.to(dtype)
         level = torch.log2(context.step)
         patches = patchify(base.to(dtype))
         _, *sizes, _ = patches.shape
         grid = (sizes[0], sizes[1], sizes[2])
-        x = self.base_in(patches) + self.noisy_in(patchify(noisy)) + self.side_in(side.to(dtype).permute(0, 2, 3, 4, 1))
+        x = self.base_in(patches) + self.side_in(side.to(dtype).permute(0, 2, 3, 4, 1))
+        step, at = (values.view(-1, 1, 1, 1, 1) for values in (context.step, t))
+        spread = at.square() + (1 - at).square()
+        noisy, start = torch.zeros_like(base, dtype=dtype), base
+        if z is not None:
+            noisy = torch.where(at > 0, (z - base) / (NOISE * step), 0.0)
+            start = base + noisy * NOISE * step * at / spread
+            noisy = noisy.to(dtype)
+            x = x + self.noisy_in(patchify(noisy))
         x = torch.cat((x.flatten(1, 3), tokens), 1)
         rotation = rotary(grid, tokens.shape[1], self.config.width // self.config.heads, x.device)
         features = torch.cat((fourier(8 * t, self.config.width), fourier(level, self.config.width)), -1)
@@ -129,17 +133,20 @@ class DiffusionDecoder(nn.Module):
         n = grid[0] * grid[1] * grid[2]
         hidden = self.norm(x[:, :n]).unflatten(1, grid)
         added = self.unpatchifier(hidden, base, noisy, side, level)
-        return base + skip + scale * added.float(), middle[:, :n]
+        return start + step * (1 - at) / spread.sqrt() * added.float(), middle[:, :n]
 
     def sample(self, tokens: Tensor, context: Context, steps: int, noise: Tensor | None) -> Tensor:
         """Euler's method over `steps` equal steps; `noise` is needed for more than one."""
         base = context.base
         assert base is not None
-        z, b = base, base.shape[0]
-        if noise is not None:
-            z = base + noise * (NOISE * context.step).view(-1, 1, 1, 1, 1)
-        for i in range(steps):
-            clean, _ = self(z, torch.full((b,), i / steps, device=base.device), tokens, context)
+        z, _ = self(None, torch.zeros(len(base), device=base.device), tokens, context)
+        if steps == 1:
+            return z
+        assert noise is not None
+        start = base + noise * (NOISE * context.step).view(-1, 1, 1, 1, 1)
+        z = start + (z - start) / steps
+        for i in range(1, steps):
+            clean, _ = self(z, torch.full((len(base),), i / steps, device=base.device), tokens, context)
             z = z + (clean - z) / (steps - i)
         return z
 

@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from vtc.codec.quality import step_of
+from vtc.codec.symbols import EDGES
 from vtc.entropy import fit_grid, fit_sequence
-from vtc.tokenizers.base import STRUCTURAL_BOUND, BaseConfig, BaseLayer
+from vtc.tokenizers.base import STEP_EDGES, STRUCTURAL_BOUND, BaseConfig, BaseLayer
 from vtc.tokenizers.bundle import save_bundle
 from vtc.tokenizers.contract import Context, DecodeOptions, Latents
 from vtc.tokenizers.diffusion import NOISE, timesteps
@@ -179,6 +180,8 @@ class OneDVAObjective:
             elif stream.name not in models:
                 models[stream.name] = fit_grid(spec_of(stream), [(array, None) for array in gathered[stream.name]])
         entropy = {f"{name}.{key}": array for name, m in models.items() for key, array in m.to_arrays().items()}
+        if tokenizer.base is not None:
+            entropy[f"structural.{EDGES}"] = np.asarray(STEP_EDGES)
         path.parent.mkdir(parents=True, exist_ok=True)
         save_bundle(path, tokenizer, entropy, self._card())
         path.chmod(0o644)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from vtc.codec.symbols import EDGES
 from vtc.entropy import StaticModel
 from vtc.errors import TrainingError
 from vtc.tokenizers.bundle import load_bundle, save_bundle
@@ -67,7 +68,11 @@ def _fit_of(entropy: dict[str, np.ndarray], tokenizer: OneDVA) -> BaseFit:
     """The fit of the base layer back from a bundle."""
     models = {}
     for stream in tokenizer.streams:
-        own = {key.partition(".")[2]: a for key, a in entropy.items() if key.startswith(f"{stream.name}.")}
+        own = {
+            key.partition(".")[2]: a
+            for key, a in entropy.items()
+            if key.startswith(f"{stream.name}.") and not key.endswith(EDGES)
+        }
         if own and stream.kind == "grid":
             models[stream.name] = StaticModel.from_arrays(spec_of(stream), own)
     centre, spread = tokenizer.motion_statistics.tolist()
