@@ -75,8 +75,8 @@ _ONEDVA_STAGES = (
 recipes: dict[tuple[str, str], Recipe] = {
     (recipe.name, recipe.size): recipe
     for recipe in (
-        Recipe("onedva", "onedva", "tiny", batch=4, lr=6e-4, stages=_ONEDVA_STAGES),
-        Recipe("onedva-paper", "onedva", "tiny", batch=4, lr=6e-4, stages=_ONEDVA_STAGES),
+        Recipe("onedva", "onedva", "tiny", batch=2, lr=8e-4, stages=_ONEDVA_STAGES),
+        Recipe("onedva-paper", "onedva", "tiny", batch=2, lr=8e-4, stages=_ONEDVA_STAGES),
         Recipe("onedva", "onedva", "small", batch=32, lr=6e-4, stages=_ONEDVA_STAGES),
         Recipe("onedva", "onedva", "base", batch=64, lr=4e-4, stages=_ONEDVA_STAGES),
     )
