@@ -3,8 +3,8 @@
 The network is SqueezeNet 1.0 (Iandola et al. 2016) as trained in Caffe; its weights are a file of the user's, since they do not come with
 this program. Of a picture's ReLU outputs of conv1 and fire2 to fire9 each position is scaled to unit length over the channels. The
 distance of two pictures is the squared distance of those vectors, mean over the positions, then over the nine layers: 0 for equal
-pictures, at most 2. It has the form of LPIPS but neither its networks nor its calibrated heads, so it
-must not be called that.
+pictures, at most 2. It has the form of LPIPS but neither its networks nor its calibrated heads, so it must not be
+called that.
 """
 
 import os

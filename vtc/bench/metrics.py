@@ -148,8 +148,8 @@ def ms_ssim_scales(height: int, width: int) -> int:
 def multiscale_similarity(first: Picture, second: Picture) -> float:
     """MS-SSIM of two uint8 pictures [H, W, 3]; in [0, 1].
 
-    Where five scales do not fit (sides up to 160), the first `ms_ssim_scales` with their weights scaled to the sum of all five: a figure that can be
-    compared with others of that many scales only. Raises `MediaError` for pictures that allow none.
+    Where five scales do not fit (sides up to 160), the first `ms_ssim_scales` with their weights scaled to the sum of all five: a figure
+    that can be compared with others of that many scales only. Raises `MediaError` for pictures that allow none.
     """
     import torch
     import torch.nn.functional as F

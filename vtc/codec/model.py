@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from vtc.codec.memory import reuse_memory
 from vtc.codec.network import Ground, Network
 from vtc.codec.streams import BASE_STREAMS, Geometry, StreamInfo, Symbols
 from vtc.codec.symbols import SymbolCoder
@@ -88,6 +89,7 @@ def pick_device(name: str) -> torch.device:
 
 def load_model(path: Path, device: str = "auto", threads: int | None = None) -> Model:
     """The bundle at `path` on a device, to run on `threads` of the CPU (None: all that this process may use)."""
+    reuse_memory()
     return Model(path, pick_device(device), threads or usable_cores())
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vtc.codec.memory import reuse_memory
 from vtc.errors import TrainingError, UsageError
 from vtc.training.batches import Batches, Loader
 from vtc.training.cache import Cache
@@ -105,6 +106,7 @@ def run(
     that stop being numbers.
     """
     device = pick_device(options.device)
+    reuse_memory()
     if options.threads:
         torch.set_num_threads(options.threads)
     if device.type == "cuda":

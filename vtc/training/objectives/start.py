@@ -1,5 +1,6 @@
 """Before a One-DVA run: the KLT, the base layer and its tables are fitted to a sample of the training videos, or read from a bundle."""
 
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -32,9 +33,12 @@ def create_onedva(
     """The objective and model of a One-DVA recipe. The fit of the base layer is done once for a run and read again when resuming."""
     folder.mkdir(parents=True, exist_ok=True)
     started = folder / "start.safetensors"
-    if init is None and not started.exists():
-        _start(recipe, index, started)
-    bundle = load_bundle(init or started, dtype=torch.float32)
+    if not started.exists():
+        if init is not None:
+            shutil.copyfile(init, started)
+        else:
+            _start(recipe, index, started)
+    bundle = load_bundle(started, dtype=torch.float32)
     if not isinstance(bundle.tokenizer, OneDVA):
         raise TrainingError(f"{init} is no One-DVA bundle", "start without --init, or from another bundle")
     tokenizer = bundle.tokenizer.requires_grad_(True)
