@@ -1,0 +1,120 @@
+"""The arithmetic of the benchmarks, on data whose answer is known."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import length, rate, run_all, seams, x264
+from benchmarks.common import Report
+from benchmarks.determinism import apart, equal
+from benchmarks.processes import python
+
+rng = np.random.default_rng(2)
+BORDERS = np.array([624, 640, 656]), np.array([336, 360, 384])
+
+
+def picture() -> np.ndarray:
+    return rng.integers(0, 200, (seams.HEIGHT, seams.WIDTH, 3), np.uint8)
+
+
+def test_borders_lie_at_the_ends_of_tiles_and_between_them() -> None:
+    assert seams.ends((0, 624), 656, 1280).tolist() == [624, 640, 656]
+    assert seams.ends((0, 336), 384, 720).tolist() == [336, 360, 384]
+    assert seams.ends((0,), 720, 720).size == 0
+
+
+def test_a_seam_raises_the_ratio_and_noise_does_not() -> None:
+    plain = [picture()]
+    before = seams.profile(plain)
+    assert seams.near(before, BORDERS, BORDERS) == pytest.approx(1, abs=0.02)
+    assert seams.overall(before, BORDERS) == pytest.approx(1, abs=0.02)
+    smooth = np.full_like(plain[0], 100)
+    smooth[:, ::2] += 4
+    smooth[::2] += 4
+    seam = smooth.copy()
+    seam[:, 640:] += 40
+    seam[360:] += 40
+    assert seams.near(seams.profile([smooth]), BORDERS, BORDERS) == pytest.approx(1)
+    # One line of three steps by 36 or 44 where all others step by 4.
+    assert seams.near(seams.profile([seam]), BORDERS, BORDERS) > 2
+    assert all(np.intersect1d(lines, real).size == 0 for moved in seams.shifted(BORDERS) for lines, real in zip(moved, BORDERS))
+
+
+def test_steps_of_the_patch_grid_are_no_seam() -> None:
+    blocks = rng.integers(0, 200, (45, 80, 3), np.uint8).repeat(16, 0).repeat(16, 1)
+    profile = seams.profile([blocks])
+    borders = np.array([624, 640, 656]), np.array([336, 352, 384])
+    assert seams.near(profile, borders, borders) == pytest.approx(1, abs=0.15)
+    assert seams.overall(profile, borders) > 10
+
+
+def test_curves_are_read_between_their_points() -> None:
+    curve = [(0.4, 34.0), (0.1, 30.0)]
+    assert rate.at_rate(0.2, curve) == pytest.approx(32)
+    assert rate.at_rate(0.5, curve) is None
+    assert rate.ratio(0.3, 32.0, curve) == "1.50"
+    assert rate.ratio(0.3, 35.0, curve) == "–"
+    assert length.fixed_at(150, [(200, 31.0), (100, 30.0)]) == pytest.approx(30.5)
+    assert length.fixed_at(50, [(200, 31.0), (100, 30.0)]) is None
+    assert length.grid(32) == (0, 2, 4, 8, 12, 16, 24, 32)
+
+
+def test_the_same_codec_has_a_bd_rate_of_zero() -> None:
+    pytest.importorskip("bjontegaard", reason="BD-rate comes with the bench extra")
+    curve = [(0.02, 24.3), (0.03, 26.6), (0.05, 29.1), (0.09, 31.8), (0.18, 34.6)]
+    assert rate.bd_rate(curve, curve).startswith(("BD-rate +0.0 %", "BD-rate -0.0 %"))
+    assert rate.bd_rate(curve, [(2 * bpp, db) for bpp, db in curve]).startswith("BD-rate +100.0 %")
+    assert rate.bd_rate(curve, curve[:2]).startswith("no BD-rate")
+
+
+def test_x264_counts_no_texts_of_its_own() -> None:
+    frames = np.stack([np.roll(picture()[:64, :64], shift, 1) for shift in range(4)])
+    size, decoded = x264.code(frames, 20, 25.0)
+    worse, _ = x264.code(frames, 45, 25.0)
+    assert len(decoded) == 4
+    assert decoded[0].shape == (64, 64, 3)
+    assert worse < size
+    stream = b"\0\0\0\1\x67abc\0\0\1\x06options\0\0\0\1\x65slice"
+    assert [x264.kind(unit) for unit in x264.units(stream)] == [7, 6, 5]
+    assert b"".join(x264.units(stream)) == stream
+
+
+def test_symbols_are_compared_one_by_one() -> None:
+    first = {"motion": np.zeros((2, 3)), "query": np.zeros((4, 2))}
+    assert apart(first, first) == 0
+    other = {"motion": np.eye(2, 3), "query": np.zeros((5, 2))}
+    assert apart(first, other) == 2 + 10
+    assert equal([first], [first])
+    assert not equal([first], [first, first])
+
+
+def test_a_process_is_measured_alone() -> None:
+    ran = python("-c", "import json; block = bytearray(200 << 20); print(json.dumps({'frames': 3}))")
+    assert ran.values == {"frames": 3}
+    assert ran.peak > 200
+    assert python("-c", "pass").peak < 150
+    with pytest.raises(RuntimeError, match="no such thing"):
+        python("-c", "raise SystemExit('no such thing')")
+
+
+@pytest.mark.usefixtures("weights")
+def test_results_tell_protocol_command_bundle_and_claims(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = Report("quality", "Title", "Protocol\nin two lines.", "mini")
+    report.rows.append({"clip": "a", "psnr": 30.0})
+    report.claim("28 dB or more", "30 dB", True)
+    report.claim("22 dB or more", "21 dB", False)
+    report.table(["clip", "PSNR"], [["a", "30.00"]], "Clips")
+    report.write(tmp_path)
+    head, row = map(json.loads, (tmp_path / "quality.jsonl").read_text().splitlines())
+    assert row == report.rows[0]
+    assert head["protocol"] == "Protocol in two lines."
+    assert head["bundle"].startswith("mini, sha256 ")
+    page = (tmp_path / "quality.md").read_text()
+    assert "| a | 30.00 |" in page
+    assert "**not met**: 22 dB or more: 21 dB" in page
+    assert page in capsys.readouterr().out
+    summary = run_all.summary(tmp_path, head["bundle"])
+    assert "| [quality](quality.md) | 28 dB or more | 30 dB | met |" in summary
+    assert "met (another bundle)" in run_all.summary(tmp_path, "other, sha256 0")
