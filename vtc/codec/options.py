@@ -11,7 +11,6 @@ Size = tuple[int, int] | int
 
 ENTROPY = ("auto", "packed", "static")
 AUDIO = ("copy", "none")
-DECODERS = ("diffusion", "coordinate")
 ON_DAMAGE = ("fail", "skip", "freeze")
 
 
@@ -55,11 +54,10 @@ class EncodeOptions:
 
 @dataclass(frozen=True)
 class DecodeOptions:
-    """`decoder` and `steps` of the network, `seed` of its noise; `start`, `end` in seconds from the first frame. `crop` (x, y, width,
+    """`steps` of the network, `seed` of its noise; `start`, `end` in seconds from the first frame. `crop` (x, y, width,
     height) in pixels of the source; `size` (width, height) or short side, or `scale`, of what is left; `fps`: frames repeated or left out.
     `on_damage`: fail, skip (leave damaged segments out) or freeze (hold the last good frame). `codec` and `crf` of the written video."""
 
-    decoder: str = "diffusion"
     steps: int = 1
     seed: int = 0
     start: float | None = None
@@ -76,7 +74,6 @@ class DecodeOptions:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        _one_of("decoder", self.decoder, DECODERS)
         _in_range("steps", self.steps, 1, 1000)
         _in_range("seed", self.seed, 0, 2**63 - 1)
         _range("start", self.start, "end", self.end)

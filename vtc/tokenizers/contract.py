@@ -1,5 +1,6 @@
 """What every tokenizer offers (DESIGN.md, The contract of a tokenizer)."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -53,7 +54,7 @@ class DecodeOptions:
     noise: Tensor | None = field(default=None, compare=False)
 
 
-class Tokenizer(nn.Module):
+class Tokenizer(nn.Module, ABC):
     """Pixels to continuous latents and back. Clips are float `[B, 3, T, H, W]` in [-1, 1], T fixed, H and W multiples of 16."""
 
     name: str
@@ -63,25 +64,25 @@ class Tokenizer(nn.Module):
     base: BaseLayer | None
 
     @property
+    @abstractmethod
     def streams(self) -> tuple[Stream, ...]:
         """All streams in the order of the file, those of the base layer first."""
-        raise NotImplementedError
 
+    @abstractmethod
     def gains(self, step: float) -> dict[str, float]:
         """Per stream that `encode` gives: symbols = clamp(round(gain * latent), +-bound)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def encode(self, clip: Tensor, context: Context) -> Latents:
         """Continuous latents `[B, N, C]` of every stream that the base layer does not code, at full length."""
-        raise NotImplementedError
 
+    @abstractmethod
     def lengths(self, clip: Tensor) -> Tensor:
         """Tokens `[B]` (int64) that the length rule keeps of the stream that may be cut."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decode(self, latents: Latents, lengths: Tensor, context: Context, options: DecodeOptions) -> Tensor:
         """The clip from dequantised latents (symbol / gain; cut tails zero) and their kept `lengths [B]`."""
-        raise NotImplementedError
 
 
 def inference_dtype(device: torch.device) -> torch.dtype:
