@@ -2,7 +2,7 @@
 
 import struct
 
-MIDDLE_STEP = 0.6
+MIDDLE_STEP = 0.63
 HALVING = 16.0
 
 
