@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vtc.codec.plan import batch_segments, clips, default_group, eight_bit
+from vtc.codec.streams import Geometry
 from vtc.codec.tiles import layout
 
 
@@ -27,7 +28,7 @@ def pictures(count: int, width: int, height: int) -> list[Picture]:
 @settings(max_examples=40, deadline=None)
 def test_all_frames_are_there_and_the_rest_repeats_the_edge(count: int, width: int, height: int, group: int) -> None:
     source = pictures(count, width, height)
-    cut = list(clips(source, width, height, 16, group))
+    cut = list(clips(source, Geometry(height, width, 16), group))
     assert [clip.number for clip in cut] == list(range(-(-count // 16)))
     assert [clip.leans for clip in cut] == [number % group != 0 for number in range(len(cut))]
     assert [pts for clip in cut for pts in clip.pts] == [picture.pts for picture in source]

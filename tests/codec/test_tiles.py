@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vtc.codec.tiles import MAX_AREA, OVERLAP, layout, ramps
+from vtc.codec.tiles import FIXED_OVERLAP, MAX_AREA, OVERLAP, layout, layout_of, ramps
 
 sides = st.integers(1, 130).map(lambda n: 16 * n)
 
@@ -34,6 +34,17 @@ def test_tiles_are_of_one_size_inside_the_frame_and_overlap(height: int, width: 
         assert corners[0] == 0 and corners[-1] + tile == size
         assert all(corner % 16 == 0 for corner in corners)
         assert all(a + tile - b >= OVERLAP for a, b in pairwise(corners))
+
+
+@given(sides, sides, st.integers(3, 9).map(lambda n: 16 * n))
+@settings(max_examples=100, deadline=None)
+def test_tiles_of_a_fixed_size_cover_the_frame(height: int, width: int, tile: int) -> None:
+    plan = layout_of(max(height, tile), max(width, tile), tile, tile)
+    assert plan.tile_height == plan.tile_width == tile
+    for size, corners in ((plan.height, plan.tops), (plan.width, plan.lefts)):
+        assert corners[0] == 0 and corners[-1] + tile == size
+        assert all(corner % 16 == 0 for corner in corners)
+        assert all(a + tile - b >= FIXED_OVERLAP for a, b in pairwise(corners))
 
 
 @given(st.integers(4, 40).map(lambda n: 16 * n), st.integers(2, 6))

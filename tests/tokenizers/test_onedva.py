@@ -53,7 +53,7 @@ def test_any_multiple_of_16_goes_in_and_comes_out(model: OneDVA, size: tuple[int
         if stream.kind == "sequence":
             assert latents[stream.name].shape[0] == 1
             assert latents[stream.name].shape[2] == stream.channels
-    out = model.decode(latents, torch.tensor([4]), context, DecodeOptions())
+    out = model.decode(latents, {"query": torch.tensor([[4]])}, context, DecodeOptions())
     assert out.shape == clip.shape
     assert out.dtype == torch.float32
     assert out.abs().max() <= 1
@@ -61,10 +61,10 @@ def test_any_multiple_of_16_goes_in_and_comes_out(model: OneDVA, size: tuple[int
 
 def test_a_batch_gives_what_its_items_give(model: OneDVA) -> None:
     clip, context = tile(model)
-    whole = model.decode(model.encode(clip, context), torch.tensor([3, 8]), context, DecodeOptions())
+    whole = model.decode(model.encode(clip, context), {"query": torch.tensor([[3], [8]])}, context, DecodeOptions())
     for i, kept in enumerate((3, 8)):
         one = Context(context.step[i : i + 1], None if context.base is None else context.base[i : i + 1], context.side[i : i + 1])
-        alone = model.decode(model.encode(clip[i : i + 1], one), torch.tensor([kept]), one, DecodeOptions())
+        alone = model.decode(model.encode(clip[i : i + 1], one), {"query": torch.tensor([[kept]])}, one, DecodeOptions())
         assert torch.allclose(alone, whole[i : i + 1], atol=1e-4)
 
 
@@ -73,7 +73,7 @@ def test_what_was_cut_does_not_matter(model: OneDVA) -> None:
     latents = model.encode(clip, context)
     spoiled = {**latents, "query": latents["query"].clone()}
     spoiled["query"][:, 5:] = 9.0
-    kept = torch.tensor([5])
+    kept = {"query": torch.tensor([[5]])}
     assert torch.equal(model.decode(latents, kept, context, DecodeOptions()), model.decode(spoiled, kept, context, DecodeOptions()))
     spoiled["query"][:, :5] = 9.0
     assert not torch.equal(model.decode(latents, kept, context, DecodeOptions()), model.decode(spoiled, kept, context, DecodeOptions()))
@@ -81,7 +81,7 @@ def test_what_was_cut_does_not_matter(model: OneDVA) -> None:
 
 def test_one_step_knows_no_noise_and_more_steps_do(model: OneDVA) -> None:
     clip, context = tile(model, 1)
-    latents, kept = model.encode(clip, context), torch.tensor([8])
+    latents, kept = model.encode(clip, context), {"query": torch.tensor([[8]])}
     noise = torch.randn(clip.shape, generator=torch.Generator().manual_seed(1))
 
     def paint(steps: int, noise: Tensor | None) -> Tensor:

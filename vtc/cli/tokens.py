@@ -1,6 +1,7 @@
 """`vtc tokens`: the latents of a file as arrays, for other programs.
 
-A grid stream becomes one array [slices, rows, columns, channels], a sequence [tokens, channels] with NAME.counts [segments, tiles]; beside
+A grid stream becomes one array [slices, rows, columns, channels], a sequence [tokens, channels] with NAME.counts [segments, items] (a
+tile has one item, or several in a row); streams of discrete tokens have their ids, [slices, rows, columns] or [tokens], as NAME.ids. Beside
 them `pts` [frames], `frames` [segments], `leans` [segments] and `step` [segments]. Memory does not grow with the length of the video.
 """
 
@@ -72,6 +73,7 @@ def parts(reader: Reader, out: Output) -> Any:
 
     from vtc.codec.model import load_model
     from vtc.codec.player import Player
+    from vtc.codec.streams import ids
     from vtc.codec.weights import find_identity
 
     model = load_model(find_identity(reader.header.bundle, reader.header.model), "cpu", None)
@@ -79,7 +81,10 @@ def parts(reader: Reader, out: Output) -> Any:
     with out.progress("reading", reader.index.frames) as advance:
         for segment, symbols in Player(reader, model).symbols(0, len(reader.index.segments)):
             for stream in model.streams:
-                yield stream.name, symbols.kept(stream.name).astype(np.min_scalar_type(-stream.bound))
+                kept = symbols.kept(stream.name)
+                yield stream.name, kept.astype(np.min_scalar_type(-stream.bound))
+                if stream.levels:
+                    yield f"{stream.name}.ids", ids(kept, stream.levels)
                 if stream.name in symbols.lengths:
                     yield f"{stream.name}.counts", np.array([symbols.lengths[stream.name]], np.int32)
             yield "pts", np.array(segment.pts, np.int64)

@@ -182,7 +182,7 @@ class _Encoding:
 
     def _read(self) -> Iterator[_Work]:
         """Clips with the sound that belongs before their end."""
-        cut = clips(self.video.frames(), self.info.width, self.info.height, self.model.clip_frames, self.group)
+        cut = clips(self.video.frames(), self.geometry, self.group)
         for clip in cut:
             end = float((clip.pts[-1] + clip.last_duration) * self.info.time_base)
             sound = self.audio.pieces(end) if self.audio is not None else b""

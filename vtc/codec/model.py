@@ -18,8 +18,6 @@ from vtc.tokenizers.base import BaseLayer, BaseSegment
 from vtc.tokenizers.bundle import load_bundle
 from vtc.tokenizers.contract import Tokenizer
 
-STRIDE = (4, 16, 16)
-
 
 class Model:
     """`name` and `identity` (sha256) of the bundle, `streams` in its order, `coder`: symbols to bytes, `tokenizer`, `base` (or None).
@@ -38,7 +36,7 @@ class Model:
 
     def geometry(self, width: int, height: int) -> Geometry:
         """The shapes of a picture's streams."""
-        return Geometry(height, width, self.clip_frames, STRIDE)
+        return Geometry(height, width, self.clip_frames, self.tokenizer.tile)
 
     def network(self, geometry: Geometry, rate: float) -> Network:
         """The network for pictures of a geometry at `rate` frames a second (0: unknown)."""
@@ -70,7 +68,11 @@ def stream_infos(tokenizer: Tokenizer) -> tuple[StreamInfo, ...]:
     for stream in tokenizer.streams:
         kind = stream.kind if stream.positions else "grid"
         whole = tokenizer.base is not None and stream.name in BASE_STREAMS
-        infos.append(StreamInfo(stream.name, stream.channels, stream.bound, kind, stream.positions, whole))
+        info = StreamInfo(
+            stream.name, stream.channels, stream.bound, kind, stream.positions, whole, stream.cut, stream.items,
+            stream.stride, stream.levels,
+        )  # fmt: skip
+        infos.append(info)
     return tuple(infos)
 
 

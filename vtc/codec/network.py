@@ -15,7 +15,7 @@ from vtc.codec.plan import batch_segments, batch_tiles
 from vtc.codec.streams import Geometry, StreamInfo, Symbols
 from vtc.tokenizers.contract import Context, Tokenizer
 from vtc.tokenizers.contract import DecodeOptions as NetworkOptions
-from vtc.tokenizers.layers.patch import to_float, to_uint8
+from vtc.tokenizers.layers.patch import PATCH_SIDE, PATCH_TIME, to_float, to_uint8
 
 CALL_PIXELS = {"cpu": 16 * 320 * 256, "cuda": 16 * 1280 * 768}
 """What goes through the network in one call, on a device of this type."""
@@ -33,17 +33,22 @@ class Ground:
 
 @dataclass(frozen=True)
 class LengthRule:
-    """How many tokens of a cut stream are kept: `factor` times what the motion asks for, or `fixed` ones."""
+    """How many tokens of an item of a cut stream are kept: `factor` times what the motion asks for, or `fixed` ones."""
 
     factor: float = 1.0
     fixed: int | None = None
 
-    def lengths(self, tokenizer: Tokenizer, clips: Tensor, most: int) -> np.ndarray:
-        """Kept tokens `[B]` of clips float `[B, 3, T, H, W]`, from 0 to `most`."""
+    def lengths(self, tokenizer: Tokenizer, clips: Tensor, streams: Sequence[StreamInfo]) -> dict[str, np.ndarray]:
+        """Kept tokens `[B, items]` of clips float `[B, 3, T, H, W]` by sequence; all of them where the stream is not cut."""
+        whole = {s.name: np.full((len(clips), s.items), s.positions) for s in streams if s.kind == "sequence"}
+        cut = [stream for stream in streams if stream.cut]
         if self.fixed is not None:
-            return np.full(len(clips), min(self.fixed, most))
-        asked = tokenizer.lengths(clips).cpu().double()
-        return (asked * self.factor).round().long().clamp(0, most).numpy()
+            return whole | {stream.name: np.minimum(whole[stream.name], self.fixed) for stream in cut}
+        asked = tokenizer.lengths(clips) if cut else {}
+        for stream in cut:
+            kept = (asked[stream.name].cpu().double() * self.factor).round().long()
+            whole[stream.name] = kept.clamp(0, stream.positions).numpy()
+        return whole
 
 
 class Work(Protocol):
@@ -60,7 +65,7 @@ class Work(Protocol):
 class ToEncode(Work, Protocol):
     @property
     def pixels(self) -> Tensor:
-        """uint8 `[3, T, H, W]`, sides padded to multiples of 16."""
+        """uint8 `[3, T, H, W]`, sides padded."""
 
 
 class ToDecode(Work, Protocol):
@@ -111,12 +116,12 @@ class Network:
 
     def encode(self, works: Iterable[E], rule: LengthRule) -> Iterator[tuple[E, Symbols]]:
         """Every segment with the symbols of the network's streams."""
-        parts: list[tuple[dict[str, np.ndarray], np.ndarray]] = []
+        parts: list[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]] = []
         for call, part in spread(partial(self._analyse, rule), self._calls(works, lambda _: True), self.workers, self.setup):
             parts.append(part)
             if call.last:
                 whole = {stream.name: np.concatenate([arrays[stream.name] for arrays, _ in parts]) for stream in self.streams}
-                kept = np.concatenate([lengths for _, lengths in parts])
+                kept = {name: np.concatenate([lengths[name] for _, lengths in parts]) for name in parts[0][1]}
                 for i, work in enumerate(call.works):
                     yield work, self._symbols(whole, kept, i)
                 parts = []
@@ -161,18 +166,17 @@ class Network:
                 yield _Call(batch, there, places[at : at + self.tiles_a_call], at == starts[-1])
 
     @torch.inference_mode()
-    def _analyse(self, rule: LengthRule, call: _Call[E]) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Symbols `[B, N, C]` of the network's streams and kept lengths `[B]` of a call."""
+    def _analyse(self, rule: LengthRule, call: _Call[E]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Symbols `[B, N, C]` of the network's streams and kept lengths `[B, items]` of the sequences of a call."""
         if not self.streams:
-            return {}, np.zeros(len(call.places), np.int64)
+            return {}, {}
         pixels = to_float(self._cut([work.pixels for work in call.works], call))
         latents = self.tokenizer.encode(pixels, self._context(call))
-        most = max((stream.positions for stream in self.streams if stream.kind == "sequence"), default=0)
         arrays = {}
         for stream in self.streams:
             scaled = latents[stream.name].float() * self._gains(call, stream)
             arrays[stream.name] = scaled.round().clamp(-stream.bound, stream.bound).to(torch.int16).cpu().numpy()
-        return arrays, rule.lengths(self.tokenizer, pixels, most)
+        return arrays, rule.lengths(self.tokenizer, pixels, self.streams)
 
     @torch.inference_mode()
     def _paint(self, steps: int, noise: Noise, call: _Call[D]) -> Tensor:
@@ -185,8 +189,14 @@ class Network:
             items = [symbols[i].arrays[stream.name].reshape(self.geometry.layout.count, -1, stream.channels) for i, _ in call.places]
             tokens = np.stack([item[tile] for item, (_, tile) in zip(items, call.places)])
             latents[stream.name] = torch.from_numpy(tokens).to(self.device).float() / self._gains(call, stream)
-        kept = [max((counts[tile] for counts in symbols[i].lengths.values()), default=0) for i, tile in call.places]
-        lengths = torch.tensor(kept, dtype=torch.long, device=self.device)
+        lengths = {
+            stream.name: torch.tensor(
+                [symbols[i].lengths[stream.name][tile * stream.items : (tile + 1) * stream.items] for i, tile in call.places],
+                device=self.device,
+            )
+            for stream in self.streams
+            if stream.cut
+        }
         drawn = None
         if steps > 1:
             drawn = torch.from_numpy(np.stack([noise(call.works[i].number, tile) for i, tile in call.places])).to(self.device)
@@ -210,12 +220,12 @@ class Network:
         steps = torch.tensor([call.works[i].step for i, _ in call.places], device=self.device)
         grounds = [work.ground for work in call.works if work.ground is not None]
         if not grounds:
-            time, down, across = self.geometry.stride
             layout = self.geometry.layout
-            grid = self.geometry.clip_frames // time, layout.tile_height // down, layout.tile_width // across
+            patches = layout.tile_height // PATCH_SIDE, layout.tile_width // PATCH_SIDE
+            grid = self.geometry.clip_frames // PATCH_TIME, *patches
             return Context(steps, None, torch.zeros((len(call.places), 3, *grid), device=self.device), self.rate)
         base = to_float(self._cut([ground.frames for ground in grounds], call))
-        side = self._cut([ground.side for ground in grounds], call, self.geometry.stride[1])
+        side = self._cut([ground.side for ground in grounds], call, PATCH_SIDE)
         return Context(steps, base, side, self.rate)
 
     def _gains(self, call: _Call[W], stream: StreamInfo) -> Tensor:
@@ -223,7 +233,7 @@ class Network:
         gains = [self.tokenizer.gains(call.works[i].step)[stream.name] for i, _ in call.places]
         return torch.tensor(gains, device=self.device)[:, None, None]
 
-    def _symbols(self, whole: dict[str, np.ndarray], kept: np.ndarray, segment: int) -> Symbols:
+    def _symbols(self, whole: dict[str, np.ndarray], kept: dict[str, np.ndarray], segment: int) -> Symbols:
         """Those of one segment of a batch, cut tails set to zero."""
         count = self.geometry.layout.count
         items = slice(segment * count, (segment + 1) * count)
@@ -231,7 +241,7 @@ class Network:
         for stream in self.streams:
             array = whole[stream.name][items].reshape(self.geometry.shape(stream))
             if stream.kind == "sequence":
-                own = np.minimum(kept[items], stream.positions)
+                own = kept[stream.name][items].reshape(-1)
                 array = array * (np.arange(stream.positions) < own[:, None])[..., None]
                 symbols.lengths[stream.name] = tuple(int(length) for length in own)
             symbols.arrays[stream.name] = array

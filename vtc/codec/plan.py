@@ -7,7 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
-from vtc.codec.tiles import MULTIPLE, Layout
+from vtc.codec.streams import Geometry
+from vtc.codec.tiles import Layout
 
 GROUP_SECONDS = 5.0
 USUAL_RATE = Fraction(30)
@@ -26,18 +27,13 @@ class TimedFrame(Protocol):
 
 @dataclass(frozen=True)
 class Clip:
-    """Segment `number` in pixels: uint8 `[3, T, H, W]`, H and W padded to multiples of 16; `pts` of its real frames only."""
+    """Segment `number` in pixels: uint8 `[3, T, H, W]`, H and W those of the padded picture; `pts` of its real frames only."""
 
     number: int
     leans: bool
     pixels: np.ndarray
     pts: tuple[int, ...]
     last_duration: int
-
-
-def padded(side: int) -> int:
-    """`side` rounded up to a multiple of 16."""
-    return -(-side // MULTIPLE) * MULTIPLE
 
 
 def default_group(rate: Fraction | None, clip_frames: int) -> int:
@@ -55,15 +51,16 @@ def batch_tiles(layout: Layout, clip_frames: int, most: int) -> int:
     return max(1, most // (clip_frames * layout.tile_height * layout.tile_width))
 
 
-def clips(frames: Iterable[TimedFrame], width: int, height: int, clip_frames: int, group: int) -> Iterator[Clip]:
-    """Cut `frames` into clips of `clip_frames`. Sides are padded by repeating the edge, the last clip by repeating its last frame."""
+def clips(frames: Iterable[TimedFrame], geometry: Geometry, group: int) -> Iterator[Clip]:
+    """Cut `frames` into clips. Sides are padded by repeating the edge, the last clip by repeating its last frame."""
+    width, height, clip_frames = geometry.width, geometry.height, geometry.clip_frames
     number = 0
     pixels = np.empty(0, np.uint8)
     pts: list[int] = []
     duration = 0
     for frame in frames:
         if not pts:
-            pixels = np.empty((3, clip_frames, padded(height), padded(width)), np.uint8)
+            pixels = np.empty((3, clip_frames, geometry.padded_height, geometry.padded_width), np.uint8)
         pixels[:, len(pts), :height, :width] = eight_bit(frame.rgb).transpose(2, 0, 1)
         pts.append(frame.pts)
         duration = frame.duration

@@ -1,7 +1,8 @@
 """Where the tiles of a frame lie, and how decoded tiles are blended.
 
 Only the network is tiled; the base layer works on whole frames. A frame up to `MAX_AREA` is one tile. A larger one is split into tiles
-of one size (so that they batch) that overlap by 32 pixels or more; in the overlap one tile fades linearly into the next.
+of one size (so that they batch) that overlap by 32 pixels or more; in the overlap one tile fades linearly into the next. Tokenizers whose
+clips have a fixed size get as few tiles of that size as cover the frame, overlapping by 16 pixels or more.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 
 MULTIPLE = 16
 OVERLAP = 32
+FIXED_OVERLAP = 16
 MAX_AREA = 512 * 512
 
 
@@ -67,6 +69,17 @@ def layout(height: int, width: int, max_area: int = MAX_AREA) -> Layout:
     down, across = min(fits)[2:] if fits else min(others)[3:]
     tall, wide = _tile_side(height, down), _tile_side(width, across)
     return Layout(height, width, tall, wide, _corners(height, tall, down), _corners(width, wide, across))
+
+
+def layout_of(height: int, width: int, tile_height: int, tile_width: int) -> Layout:
+    """Tiles of `tile_height` x `tile_width` over a frame of at least that size; all sides are multiples of 16."""
+    if height < tile_height or width < tile_width or any(n % MULTIPLE for n in (height, width, tile_height, tile_width)):
+        raise ValueError(f"tiles of {tile_width}x{tile_height} do not cover a frame of {width}x{height}")
+    down, across = (
+        1 + -(-(size - tile) // (tile - FIXED_OVERLAP)) for size, tile in ((height, tile_height), (width, tile_width))
+    )
+    tops, lefts = _corners(height, tile_height, down), _corners(width, tile_width, across)
+    return Layout(height, width, tile_height, tile_width, tops, lefts)
 
 
 def ramps(size: int, tile: int, corners: tuple[int, ...]) -> list[np.ndarray]:

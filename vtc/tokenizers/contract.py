@@ -10,15 +10,21 @@ from torch import Tensor, nn
 from vtc.tokenizers.base import BaseLayer
 
 Latents = dict[str, Tensor]
+"""Continuous latents `[B, N, C]` by stream."""
+
+Lengths = dict[str, Tensor]
+"""Kept tokens int64 `[B, items]` of every stream that may be cut."""
 
 
 @dataclass(frozen=True)
 class Stream:
     """A named part of the latents. Symbols are integers in [-bound, bound].
 
-    A `grid` has a token per 4x16x16 pixels, of the whole frame if the base layer codes it and else of a tile; a `sequence` belongs
-    to a tile. `cut`: the tail may be left out.
-    `positions`: most tokens of a sequence in one clip (0 where that depends on its size). `classes` and `sides`: of its entropy model.
+    A `grid` has a token per `stride` (frames, rows, columns) pixels, of the whole frame if the base layer codes it and else of a tile. A
+    stride as long as the clip or the tile makes it a plane or a single picture. `classes` and `sides`: of its entropy model.
+    A `sequence` belongs to a tile, which has `items` of them (VTok: one for every later frame), each of `positions` tokens; its latents are
+    `[B, items * positions, C]`. `cut`: the tail of every item may be left out.
+    `levels`: of a stream of finite scalar quantisation, by channel: symbols are the digits of an id, from -(L // 2) to (L - 1) // 2.
     """
 
     name: str
@@ -29,6 +35,9 @@ class Stream:
     positions: int = 0
     classes: int = 1
     sides: int = 1
+    stride: tuple[int, int, int] = (4, 16, 16)
+    items: int = 1
+    levels: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -36,8 +45,8 @@ class Context:
     """What encoder and decoder know of a tile besides its own latents, all decoded before the network runs.
 
     `step`: the base layer's quantiser step `[B]`. `base`: its picture, float `[B, 3, T, H, W]` in [-1, 1], None where there is no base
-    layer. `side`: `BaseLayer.side` of the tile's tokens, `[B, 3, S, gh, gw]`, zeros without one. `frame_rate` in frames a
-    second, 0 where unknown.
+    layer. `side`: `BaseLayer.side` of the tile's 4x16x16 patches, `[B, 3, T/4, H/16, W/16]`, zeros without one, so that its shape always
+    tells the size of the clip. `frame_rate` in frames a second, 0 where unknown.
     """
 
     step: Tensor
@@ -55,12 +64,16 @@ class DecodeOptions:
 
 
 class Tokenizer(nn.Module, ABC):
-    """Pixels to continuous latents and back. Clips are float `[B, 3, T, H, W]` in [-1, 1], T fixed, H and W multiples of 16."""
+    """Pixels to continuous latents and back. Clips are float `[B, 3, T, H, W]` in [-1, 1]: T is `clip_frames`, a multiple of 4; H and W
+    are those of `tile` (height, width) where the size is fixed, else any; always multiples of 16 and of the strides of the streams.
+
+    Cutting, padding, blending and quantisation are the codec's work. A tokenizer without a base layer sets `base` to None.
+    """
 
     name: str
     config: Any
     clip_frames: int
-    stride = (4, 16, 16)  # frames, rows, columns of a token
+    tile: tuple[int, int] | None = None
     base: BaseLayer | None
 
     @property
@@ -70,19 +83,20 @@ class Tokenizer(nn.Module, ABC):
 
     @abstractmethod
     def gains(self, step: float) -> dict[str, float]:
-        """Per stream that `encode` gives: symbols = clamp(round(gain * latent), +-bound)."""
+        """Per stream that `encode` gives: symbols = clamp(round(gain * latent), +-bound). `step` is that of `--quality`; latents that are
+        whole numbers already (FSQ) have a gain of 1 whatever the step."""
 
     @abstractmethod
     def encode(self, clip: Tensor, context: Context) -> Latents:
         """Continuous latents `[B, N, C]` of every stream that the base layer does not code, at full length."""
 
     @abstractmethod
-    def lengths(self, clip: Tensor) -> Tensor:
-        """Tokens `[B]` (int64) that the length rule keeps of the stream that may be cut."""
+    def lengths(self, clip: Tensor) -> Lengths:
+        """Tokens that the length rule keeps of the streams that may be cut; nothing where none may be."""
 
     @abstractmethod
-    def decode(self, latents: Latents, lengths: Tensor, context: Context, options: DecodeOptions) -> Tensor:
-        """The clip from dequantised latents (symbol / gain; cut tails zero) and their kept `lengths [B]`."""
+    def decode(self, latents: Latents, lengths: Lengths, context: Context, options: DecodeOptions) -> Tensor:
+        """The clip from dequantised latents (symbol / gain; cut tails zero) and their kept lengths."""
 
 
 def inference_dtype(device: torch.device) -> torch.dtype:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from vtc.tokenizers.base import SIDES, STRUCTURAL_BOUND, BaseConfig, BaseLayer
-from vtc.tokenizers.contract import Context, DecodeOptions, Latents, Stream, Tokenizer
+from vtc.tokenizers.contract import Context, DecodeOptions, Latents, Lengths, Stream, Tokenizer
 from vtc.tokenizers.diffusion import SIDE_CHANNELS, DiffusionConfig, DiffusionDecoder
 from vtc.tokenizers.layers.length import cut, motion_length, motion_score
 from vtc.tokenizers.layers.patch import PATCH_SIDE, PATCH_SIZE, PATCH_TIME, patchify, unpatchify
@@ -183,15 +183,16 @@ class OneDVA(Tokenizer):
             latents["structural"] = (linear + self.structural_out(patches)).float()
         return latents, patches
 
-    def lengths(self, clip: Tensor) -> Tensor:
-        """Kept 1D latents `[B]` by the motion rule."""
+    def lengths(self, clip: Tensor) -> Lengths:
+        """Kept 1D latents by the motion rule."""
         centre, spread = self.motion_statistics.tolist()
-        return motion_length(motion_score(clip), centre, spread, self.config.least, self.config.queries)
+        kept = motion_length(motion_score(clip), centre, spread, self.config.least, self.config.queries)
+        return {"query": kept[:, None]}
 
-    def decode(self, latents: Latents, lengths: Tensor, context: Context, options: DecodeOptions) -> Tensor:
+    def decode(self, latents: Latents, lengths: Lengths, context: Context, options: DecodeOptions) -> Tensor:
         """The clip float32 `[B, 3, T, H, W]` in [-1, 1]; its size is that of the context's base or side."""
         context = self.completed(latents, context)
-        tokens = self.tokens(latents["query"], lengths)
+        tokens = self.tokens(latents["query"], lengths["query"][:, 0])
         return self.decoder.sample(tokens, context, options.steps, options.noise).clamp(-1, 1)
 
     def tokens(self, query: Tensor, lengths: Tensor) -> Tensor:

@@ -106,7 +106,7 @@ class OneDVAObjective:
         noise = torch.rand(query.shape, generator=generator, device=device) - 0.5
         lengths, t = torch.zeros(b, dtype=torch.long, device=device), torch.zeros(b, device=device)
         if stage.latents:
-            lengths = training_length(tokenizer.lengths(clip), most, generator)
+            lengths = training_length(tokenizer.lengths(clip)["query"][:, 0], most, generator)
             t = timesteps(b, FULL_NOISE, generator, device)
         bits = (model.bits(query + noise) * (torch.arange(most, device=device) < lengths[:, None])).sum(1)
         seen = _rounded(query) if "tokenizer.encoder" in stage.frozen else query + noise
@@ -150,10 +150,13 @@ class OneDVAObjective:
             with torch.autocast(pixels.device.type, torch.bfloat16):
                 latents, bits = _as_coded(model, tokenizer.encode(pixels, context), context)
                 context = tokenizer.completed(latents, context)
-                rule = tokenizer.lengths(pixels)
+                rule = tokenizer.lengths(pixels)["query"]
                 most = torch.full_like(rule, latents["query"].shape[1])
-                painted = [tokenizer.decode(latents, kept, context, DecodeOptions()) for kept in (0 * rule, rule, most)]
-                bits = bits + cut(model.bits(latents["query"])[..., None], rule).sum()
+                painted = [
+                    tokenizer.decode(latents, {"query": kept}, context, DecodeOptions())
+                    for kept in (0 * rule, rule, most)
+                ]
+                bits = bits + cut(model.bits(latents["query"])[..., None], rule[:, 0]).sum()
             assert context.base is not None
             rows.append([_psnr(p, pixels) for p in (context.base, *painted)] + [float(rule), float(bits)])
         names = ("psnr_base", "psnr_structural", "psnr", "psnr_full", "tokens", "bits")
@@ -205,9 +208,8 @@ class OneDVAObjective:
         if "structural" in latents:
             grid = latents["structural"].unflatten(1, (4, clip.shape[3] // 16, clip.shape[4] // 16))[0]
             symbols["structural"] = (grid / context.step).round().clamp(-STRUCTURAL_BOUND, STRUCTURAL_BOUND)
-        return {name: s.cpu().numpy().astype(np.int32) for name, s in symbols.items()}, tokenizer.lengths(
-            clip
-        ).cpu().numpy()
+        kept = tokenizer.lengths(clip)["query"][:, 0]
+        return {name: s.cpu().numpy().astype(np.int32) for name, s in symbols.items()}, kept.cpu().numpy()
 
     def _card(self) -> dict[str, Any]:
         """Provenance: recipe, data, and the run's log from its first and last lines."""
