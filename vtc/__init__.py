@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "encode": "vtc.codec.encode",
     "EncodeOptions": "vtc.codec.options",
-    "EncodeResult": "vtc.codec.encode",
+    "EncodeResult": "vtc.codec.result",
     "decode": "vtc.codec.decode",
     "DecodeOptions": "vtc.codec.options",
     "DecodeResult": "vtc.codec.decode",
@@ -33,8 +33,9 @@ _HOMES = {
 
 if TYPE_CHECKING:
     from vtc.codec.decode import DecodeResult, decode
-    from vtc.codec.encode import EncodeResult, encode
+    from vtc.codec.encode import encode
     from vtc.codec.options import DecodeOptions, EncodeOptions
+    from vtc.codec.result import EncodeResult
     from vtc.codec.tensors import Codec, Latents, load
     from vtc.codec.video import Video, open
     from vtc.errors import VtcError

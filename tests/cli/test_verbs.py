@@ -47,6 +47,15 @@ def test_two_encodes_are_the_same_bytes(vtc: Vtc, clip: Path, coded: Path, tmp_p
     assert (tmp_path / "again.vtc").read_bytes() == coded.read_bytes()
 
 
+def test_a_coded_video_can_be_cut_but_not_changed(vtc: Vtc, coded: Path, tmp_path: Path) -> None:
+    told = as_json(vtc("encode", coded, "-o", "cut.vtc", "--length", "0.5", "--json").stdout)
+    assert told["bytes"] == (tmp_path / "cut.vtc").stat().st_size < coded.stat().st_size
+    assert vtc("verify", "cut.vtc", "--deep", "-q").returncode == 0
+    done = vtc("encode", coded, "-o", "changed.vtc", "--length", "0.5", "--quality", "70")
+    assert done.returncode == 2 and "--quality cannot be applied" in done.stderr
+    assert vtc("encode", coded, "-o", "same.vtc").returncode == 2
+
+
 def test_info_has_a_chart_and_rows(vtc: Vtc, coded: Path) -> None:
     done = vtc("info", coded, "--segments")
     assert done.returncode == 0

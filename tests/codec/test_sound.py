@@ -79,3 +79,12 @@ def test_damaged_sound(loud: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "b.mkv").exists()
     result = vtc.decode(tmp_path / "a.vtc", tmp_path / "b.mkv", on_damage="skip")
     assert result.frames == 50 and any("sound ends early" in warning for warning in result.warnings)
+
+
+def test_packets_survive_a_cut_of_the_latents(loud: Path, tmp_path: Path) -> None:
+    vtc.encode(loud, tmp_path / "a.vtc", model="mini")
+    result = vtc.encode(tmp_path / "a.vtc", tmp_path / "cut.vtc", tokens=0)
+    with open_reader(tmp_path / "a.vtc") as whole, open_reader(tmp_path / "cut.vtc") as cut:
+        assert list(whole.audio_pieces()) == list(cut.audio_pieces()) and result.audio_bytes > 0
+    vtc.decode(tmp_path / "cut.vtc", tmp_path / "b.mkv")
+    assert [data for _, data in packets(loud)] == [data for _, data in packets(tmp_path / "b.mkv")]

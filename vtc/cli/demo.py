@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from vtc.bench.metrics import Distance
     from vtc.codec.decode import DecodeResult
-    from vtc.codec.encode import EncodeResult
+    from vtc.codec.result import EncodeResult
 
 EXAMPLES = ("vtc demo", "vtc demo -o try --quality 70")
 

@@ -17,6 +17,7 @@ EXAMPLES = (
     "vtc encode clip.mp4 -o clip.vtc",
     "vtc encode film.mkv -o film.vtc --quality 70 --start 1:00 --end 1:30 --json",
     "vtc encode clip.mp4 -o small.vtc --size 128 --audio none",
+    "vtc encode clip.vtc -o less.vtc --length 0.5",
     "cat clip.mkv | vtc encode - -o - > clip.vtc",
 )
 
@@ -62,10 +63,11 @@ def encode(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Encode a video into a .vtc file."""
-    from vtc.codec.options import EncodeOptions
+    """Encode a video into a .vtc file, or cut the 1D latents of a .vtc file (--length, --tokens) without encoding it again."""
+    from vtc.codec.options import EncodeOptions, check_cut
     from vtc.codec.output import refuse_existing
     from vtc.codec.weights import find
+    from vtc.container import is_vtc
 
     first, last = span(start, end)
     options = EncodeOptions(
@@ -86,8 +88,12 @@ def encode(
     # What cannot work is refused here, before torch is loaded.
     piped(output, as_json=json)
     refuse_existing(output, yes)
-    total = frames_ahead(source, options)
-    find(model)
+    if is_vtc(source):
+        check_cut(source, options)
+        total = None
+    else:
+        total = frames_ahead(source, options)
+        find(model)
     out = Output(as_json=json, quiet=quiet)
 
     from vtc.codec.encode import encode as encode_video

@@ -1,9 +1,9 @@
 """From a video to a `.vtc` file: reading, base layer, network and coding run beside each other, a few segments in flight."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,43 +17,13 @@ from vtc.codec.output import refuse_existing, staged
 from vtc.codec.pipeline import beside
 from vtc.codec.plan import Clip, clips, default_group
 from vtc.codec.quality import step_of
+from vtc.codec.result import EncodeResult, Progress, Tally
 from vtc.codec.streams import Symbols
+from vtc.codec.truncate import truncate
 from vtc.codec.weights import find
-from vtc.container import PROFILES, ColourCodes, Header, Segment, Writer
+from vtc.container import ColourCodes, Header, Segment, Writer, is_vtc
 from vtc.errors import OutputError
 from vtc.media import AudioCopy, VideoSource, open_source
-
-Progress = Callable[[int, int], None]
-"""Called with (frames done, bytes so far)."""
-
-
-@dataclass(frozen=True)
-class EncodeResult:
-    """What was written. `width`, `height`: of the source; `duration` in seconds. `bpp`: bits of everything but audio, over frames x source
-    width x height. `tokens`: of all streams. `entropy`: the profiles used, joined by "+". `bundle`: its sha256 in hex. `seconds`: spent,
-    without loading the bundle; `fps`: frames in each of them."""
-
-    frames: int
-    width: int
-    height: int
-    duration: float
-    bytes: int
-    video_bytes: int
-    audio_bytes: int
-    bpp: float
-    tokens: int
-    segments: int
-    model: str
-    bundle: str
-    entropy: str
-    quality: int
-    seconds: float
-    fps: float
-    warnings: tuple[str, ...] = ()
-
-    def values(self) -> dict[str, Any]:
-        """All of it by name, for JSON."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -84,13 +54,16 @@ def encode(
     progress: Progress | None = None,
     **changes: Any,
 ) -> EncodeResult:
-    """Encode the video `source` into the `.vtc` file `output` (`-`: standard input or output).
+    """Encode the video `source` into the `.vtc` file `output` (`-`: standard input or output). Where `source` is a `.vtc` file, its 1D
+    latents are cut to `length` or `tokens`, see `truncate`.
 
     `changes` are single options by name: `encode("a.mp4", "a.vtc", quality=70)`. The output appears when it is whole; after an error or an
     interrupt nothing is left. Raises a `VtcError`: MediaError, BundleError, OutputError or UsageError.
     """
     options = changed(options or EncodeOptions(), changes)
     refuse_existing(output, overwrite)
+    if is_vtc(source):
+        return truncate(source, output, options, overwrite, progress)
     path = find(options.model)
     with ExitStack() as stack:
         opened = open_source(
@@ -118,13 +91,14 @@ class _Encoding:
         self.rule = LengthRule(options.length, options.tokens)
         self.audio = AudioCopy(video) if options.audio == "copy" and self.info.has_audio else None
         self.writer: Writer
-        self.frames = self.tokens = self.segments = self.ticks = 0
-        self.profiles: set[int] = set()
+        self.header: Header
+        self.tally = Tally()
         self.warnings: list[str] = []
 
     def run(self, file: BinaryIO, progress: Progress | None) -> None:
         self.writer = Writer(file)
-        self.writer.write_header(self._header())
+        self.header = self._header()
+        self.writer.write_header(self.header)
         self._tags()
         with own_threads(), ExitStack() as stack:
             read = stack.enter_context(closing(beside(self._read())))
@@ -133,29 +107,16 @@ class _Encoding:
             for segment, audio in self._coded(painted):
                 self.writer.write_segment(segment)
                 self.writer.write_audio(audio)
-                self.frames += segment.frames
-                self.segments += 1
-                self.tokens += sum(stream.tokens for stream in segment.streams)
-                self.profiles |= {stream.profile for stream in segment.streams if stream.data}
-                self.ticks += segment.end_pts - segment.pts[0]
+                self.tally.add(segment)
                 if progress is not None:
-                    progress(self.frames, self.writer.bytes_written)
+                    progress(self.tally.frames, self.writer.bytes_written)
         if self.audio is not None:
             self.writer.write_audio(self.audio.close())
         self.writer.close()
 
     def result(self, seconds: float) -> EncodeResult:
-        info, count = self.info, self.writer.count
-        pixels = self.frames * info.source_width * info.source_height
-        return EncodeResult(
-            frames=self.frames, width=info.source_width, height=info.source_height,
-            duration=float(self.ticks * info.time_base), bytes=count.total, video_bytes=count.video,
-            audio_bytes=count.audio, bpp=8 * count.video / pixels, tokens=self.tokens, segments=self.segments,
-            model=self.model.name, bundle=self.model.identity.hex(),
-            entropy="+".join(PROFILES[profile] for profile in sorted(self.profiles)) or "none",
-            quality=self.options.quality, seconds=seconds, fps=self.frames / max(seconds, 1e-9),
-            warnings=(*self.video.warnings, *self.warnings),
-        )  # fmt: skip
+        warnings = (*self.video.warnings, *self.warnings)
+        return self.tally.result(self.header, self.writer.count, self.options.quality, seconds, warnings)
 
     def _header(self) -> Header:
         info, colour = self.info, self.info.colour

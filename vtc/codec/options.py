@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, TypeVar
 
 from vtc.errors import UsageError
@@ -12,6 +13,9 @@ Size = tuple[int, int] | int
 ENTROPY = ("auto", "packed", "static")
 AUDIO = ("copy", "none")
 ON_DAMAGE = ("fail", "skip", "freeze")
+
+CUTTING = {"length", "tokens", "device", "threads"}
+"""Options that make sense for a video that is coded already."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,20 @@ def changed(options: Options, changes: dict[str, Any]) -> Options:
         if name not in known:
             raise UsageError(f"there is no option {name!r}", f"the options are {', '.join(sorted(known))}")
     return replace(options, **changes)
+
+
+def check_cut(source: str | Path, options: EncodeOptions) -> None:
+    """UsageError where more, or less, is asked of the `.vtc` file `source` than to cut its 1D latents."""
+    usual, name = EncodeOptions(), "standard input" if str(source) == "-" else str(source)
+    given = [field.name for field in fields(options) if getattr(options, field.name) != getattr(usual, field.name)]
+    others = " and ".join(f"--{option.replace('_', '-')}" for option in given if option not in CUTTING)
+    instead = "`vtc decode` makes a video of it, which can be encoded with any option"
+    if others:
+        raise UsageError(f"{name} is a .vtc file: --length or --tokens can cut it, {others} cannot be applied", instead)
+    if not {"length", "tokens"} & set(given):
+        raise UsageError(f"{name} is a .vtc file already; --length or --tokens would cut its 1D latents", instead)
+    if options.length > 1:
+        raise UsageError(f"--length {options.length:g}: the 1D latents of a .vtc file can only be cut", "give less than 1")
 
 
 def _in_range(name: str, value: int, least: int, most: int) -> None:

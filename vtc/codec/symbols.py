@@ -29,18 +29,22 @@ class SymbolCoder:
     ) -> tuple[tuple[StreamData, ...], int]:
         """The streams of a segment quantised with `step`, and the checksum of its symbols. `entropy`: a profile's name, or auto (the
         smallest)."""
-        coded = []
-        for number, (stream, coders) in enumerate(zip(self.streams, self.coders)):
-            wanted = coders if entropy == "auto" else {p: c for p, c in coders.items() if PROFILES[p] == entropy}
-            if not wanted:
-                raise UsageError(
-                    f"the bundle has no {entropy} tables for its {stream.name} stream", "use --entropy auto"
-                )
-            data = {profile: self._encode(coder, stream, symbols, before, step) for profile, coder in wanted.items()}
-            best = min(data, key=lambda profile: len(data[profile]))
-            counts = geometry.counts(stream, symbols.lengths.get(stream.name, ()))
-            coded.append(StreamData(number, best, counts, data[best]))
-        return tuple(coded), self.checksum(symbols)
+        numbers = range(len(self.streams))
+        coded = tuple(self.encode_stream(number, symbols, geometry, before, step, entropy) for number in numbers)
+        return coded, self.checksum(symbols)
+
+    def encode_stream(
+        self, number: int, symbols: Symbols, geometry: Geometry, before: Symbols | None, step: float, entropy: str = "auto"
+    ) -> StreamData:
+        """One stream of a segment, by its `number`; the rest as for `encode`."""
+        stream, coders = self.streams[number], self.coders[number]
+        wanted = coders if entropy == "auto" else {p: c for p, c in coders.items() if PROFILES[p] == entropy}
+        if not wanted:
+            raise UsageError(f"the bundle has no {entropy} tables for its {stream.name} stream", "use --entropy auto")
+        data = {profile: self._encode(coder, stream, symbols, before, step) for profile, coder in wanted.items()}
+        best = min(data, key=lambda profile: len(data[profile]))
+        counts = geometry.counts(stream, symbols.lengths.get(stream.name, ()))
+        return StreamData(number, best, counts, data[best])
 
     def decode(self, segment: Segment, geometry: Geometry, before: Symbols | None, name: str) -> Symbols:
         """The symbols of a segment. DamageError, with the segment's number and `name`, when they are not those that were coded."""

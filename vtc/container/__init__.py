@@ -3,7 +3,7 @@
 from vtc.container.accounting import ByteCount
 from vtc.container.header import VERSION, ColourCodes, Header
 from vtc.container.index import Index, SegmentEntry, Span
-from vtc.container.reader import Reader, open_reader
+from vtc.container.reader import Reader, is_vtc, open_reader
 from vtc.container.scan import Finding
 from vtc.container.segment import PROFILES, Segment, StreamData
 from vtc.container.writer import Writer
@@ -22,5 +22,6 @@ __all__ = [
     "Span",
     "StreamData",
     "Writer",
+    "is_vtc",
     "open_reader",
 ]

@@ -163,6 +163,21 @@ class Reader:
         return Finding(type, span, entry.number if entry else None)
 
 
+def is_vtc(path: str | Path) -> bool:
+    """Whether the file at `path` begins as a `.vtc` file does. `-` is standard input, of which nothing is taken; other pipes cannot be
+    asked: False."""
+    if str(path) == "-":
+        peek = getattr(sys.stdin.buffer, "peek", None)
+        return peek is not None and bytes(peek(len(SIGNATURE))).startswith(SIGNATURE)
+    if not Path(path).is_file():
+        return False
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(SIGNATURE)) == SIGNATURE
+    except OSError:
+        return False
+
+
 @contextmanager
 def open_reader(path: str | Path) -> Iterator[Reader]:
     """A `Reader` of the file at `path`. `-` is standard input; pipes are copied to a temporary file first."""
