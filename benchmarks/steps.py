@@ -58,12 +58,12 @@ def main(
     workers: Workers = 2,
     out: Out = RESULTS,
 ) -> None:
-    from vtc.bench.features import find_weights
-    from vtc.errors import BundleError
+    from vtc.bench.features import find_file
+    from vtc.errors import Unavailable
 
     try:
-        found = None if without_features else str(find_weights(weights))
-    except BundleError as problem:
+        found = None if without_features else str(find_file(weights))
+    except Unavailable as problem:
         raise typer.BadParameter(f"{problem}, or leave it out with --without-features", param_hint="--weights") from None
     report = Report("steps", "PSNR, MS-SSIM and feature distance against diffusion steps", PROTOCOL, model)
     jobs = [Job(path, model, found) for path in clips(data, limit)]

@@ -46,3 +46,7 @@ class OutputError(VtcError):
 
 class TrainingError(VtcError):
     """A training run that cannot start or go on."""
+
+
+class Unavailable(VtcError):
+    """A metric that cannot be computed here; the message says what it needs."""

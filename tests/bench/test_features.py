@@ -7,8 +7,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from vtc.bench.features import FILE, VARIABLE, FeatureNet, find_weights, shapes
-from vtc.errors import BundleError, MediaError
+from vtc.bench.features import FILE, FeatureNet, find_file, shapes
+from vtc.bench.weights import VARIABLE
+from vtc.errors import BundleError, MediaError, Unavailable
 
 rng = np.random.default_rng(1)
 
@@ -71,13 +72,13 @@ def test_weights_are_found_or_asked_for(
     weights: dict[str, torch.Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
-    with pytest.raises(BundleError, match=VARIABLE):
-        find_weights()
-    with pytest.raises(BundleError, match="no weights of SqueezeNet"):
-        find_weights(tmp_path)
+    with pytest.raises(Unavailable, match=f"needs the weights of SqueezeNet.*{VARIABLE}"):
+        find_file()
+    with pytest.raises(Unavailable, match=f"needs the weights of SqueezeNet.*not in {tmp_path}"):
+        find_file(tmp_path)
     save_file({name: tensor.half() for name, tensor in weights.items()}, tmp_path / FILE)
     monkeypatch.setenv(VARIABLE, str(tmp_path))
-    assert find_weights() == tmp_path / FILE
+    assert find_file() == find_file(tmp_path / FILE) == tmp_path / FILE
     FeatureNet.load()
 
 
@@ -85,9 +86,9 @@ def test_other_weights_are_refused(weights: dict[str, torch.Tensor], tmp_path: P
     other = {**weights, "fire5.squeeze.weight": torch.zeros(3)}
     with pytest.raises(BundleError, match=r"fire5\.squeeze\.weight"):
         FeatureNet(other)
-    (tmp_path / "text").write_text("no tensors")
+    (tmp_path / FILE).write_text("no tensors")
     with pytest.raises(BundleError, match="cannot read"):
-        FeatureNet.load(tmp_path / "text")
+        FeatureNet.load(tmp_path)
     with pytest.raises(MediaError, match="64 pixels"):
         FeatureNet(weights).features(pictures[:, :40])
     with pytest.raises(MediaError, match="compared"):

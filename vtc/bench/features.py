@@ -7,7 +7,6 @@ pictures, at most 2. It has the form of LPIPS but neither its networks nor its c
 called that.
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +15,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vtc.bench.weights import find_weights, read_weights
 from vtc.errors import BundleError, MediaError
 
 FILE = "squeezenet1_0_caffe_fp16.safetensors"
-VARIABLE = "VTC_METRIC_WEIGHTS"
 
 FIRE = {2: (96, 16, 64), 3: (128, 16, 64), 4: (128, 32, 128), 5: (256, 32, 128), 6: (256, 48, 192), 7: (384, 48, 192), 8: (384, 64, 256),
         9: (512, 64, 256)}  # fmt: skip
@@ -48,46 +47,33 @@ def shapes() -> dict[str, tuple[int, ...]]:
     return found
 
 
-def find_weights(given: str | Path | None = None) -> Path:
-    """The weights: `given`, else what VTC_METRIC_WEIGHTS names; a file, or the folder of one with its usual name. Raises `BundleError`."""
-    named = str(given or os.environ.get(VARIABLE, ""))
-    if not named:
-        raise BundleError("the feature distance needs the weights of SqueezeNet 1.0", f"name {FILE} in {VARIABLE}")
-    path = Path(named).expanduser()
-    path = path / FILE if path.is_dir() else path
-    if not path.is_file():
-        raise BundleError(f"no weights of SqueezeNet 1.0 at {path}", f"name {FILE} or its folder in {VARIABLE}")
-    return path
+def find_file(given: str | Path | None = None) -> Path:
+    """FILE in the folder `given`, or in the one that VTC_METRIC_WEIGHTS names. Raises `Unavailable`."""
+    return find_weights("the weights of SqueezeNet 1.0", [FILE], given)
 
 
 class FeatureNet:
     """SqueezeNet up to fire9. `FeatureNet.load(path)` reads a safetensors file."""
 
-    def __init__(self, weights: dict[str, Tensor]) -> None:
+    def __init__(self, weights: dict[str, Tensor], device: str = "cpu") -> None:
         for name, shape in shapes().items():
             if name not in weights or tuple(weights[name].shape) != shape:
                 raise BundleError(f"these are not the weights of SqueezeNet 1.0: {name} is not {list(shape)}", f"the file is {FILE}")
-        self._weights = {name: weights[name].float() for name in shapes()}
+        self._weights = {name: weights[name].float().to(device) for name in shapes()}
+        self._device = device
 
     @classmethod
-    def load(cls, path: str | Path | None = None) -> "FeatureNet":
-        """From the file that `find_weights(path)` finds. Raises `BundleError`."""
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        found = find_weights(path)
-        try:
-            return cls(load_file(found))
-        except (SafetensorError, OSError) as problem:
-            raise BundleError(f"cannot read the weights {found}: {problem}", f"the file is {FILE}") from problem
+    def load(cls, path: str | Path | None = None, device: str = "cpu") -> "FeatureNet":
+        """From FILE, which `find_weights` finds. Raises `Unavailable`, or `BundleError` for a file that is damaged."""
+        return cls(read_weights(find_file(path)), device)
 
     @torch.inference_mode()
     def features(self, pictures: NDArray[np.uint8]) -> list[Tensor]:
         """The nine layers of pictures uint8 [N, H, W, 3] in RGB, each float32 [N, C, h, w] of unit length over C (or zero)."""
         if pictures.ndim != 4 or min(pictures.shape[1:3]) < _LEAST_SIDE:
             raise MediaError(f"no features of pictures of shape {pictures.shape}", f"sides of {_LEAST_SIDE} pixels or more are needed")
-        planes = torch.from_numpy(np.ascontiguousarray(pictures[..., ::-1])).permute(0, 3, 1, 2).float()
-        x = F.relu(self._conv("conv1", planes - torch.tensor(_MEAN)[:, None, None], stride=2))
+        planes = torch.from_numpy(np.ascontiguousarray(pictures[..., ::-1])).to(self._device).permute(0, 3, 1, 2).float()
+        x = F.relu(self._conv("conv1", planes - planes.new_tensor(_MEAN)[:, None, None], stride=2))
         layers = []
         for number in range(1, 10):
             x = self._fire(number, x) if number > 1 else x
@@ -103,7 +89,7 @@ class FeatureNet:
             raise MediaError(f"pictures of shapes {first.shape} and {second.shape} cannot be compared", "bring both to one size")
         layers = zip(self.features(first), self.features(second))
         apart = torch.stack([(a - b).square().sum(1).mean((1, 2)) for a, b in layers])
-        return apart.double().mean(0).numpy()
+        return apart.double().mean(0).cpu().numpy()
 
     def _fire(self, number: int, x: Tensor) -> Tensor:
         squeezed = F.relu(self._conv(f"fire{number}.squeeze", x))
