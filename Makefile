@@ -34,8 +34,10 @@ $(VENV)/.installed: $(VENV)/.torch pyproject.toml
 	$(PIP) -e .
 	touch $@
 
+# lpips is what ours is tested against; its dependency torchvision would bring another torch.
 $(VENV)/.dev: $(VENV)/.installed
-	$(PIP) -e ".[dev]"
+	$(PIP) -e ".[dev,bench]"
+	$(PIP) --no-deps lpips tqdm
 	touch $@
 
 clean:

@@ -34,6 +34,9 @@ _ALL = (
         "Wang et al. 2003, mean over R, G, B and frames; five scales, fewer for sides up to 160 (four at 128), weights scaled alike",
     ),
     Metric("xpsnr", "XPSNR", "dB", True, 2, "Helmrich et al. 2020 by FFmpeg's filter, planes as for PSNR-YUV, (6 Y + U + V) / 8"),
+    Metric("lpips", "LPIPS (AlexNet)", "", False, 4, "Zhang et al. 2018, version 0.1, mean over frames"),
+    Metric("lpips_vgg", "LPIPS (VGG-16)", "", False, 4, "as LPIPS, on the network that most tokenizer papers print"),
+    Metric("vmaf", "VMAF", "", True, 1, "Netflix's VMAF, model vmaf_v0.6.1, mean over frames, by a program found on PATH"),
     Metric(
         "feature", "SqueezeNet feature distance", "", False, 4,
         "squared distance of SqueezeNet 1.0 features of unit length, mean over positions, nine layers and frames; not LPIPS",

@@ -11,17 +11,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vtc.bench.catalogue import METRICS, asked_metrics
 from vtc.bench.metrics import Meter, Picture, multiscale_similarity, pairs, ssim_missing
+from vtc.bench.vmaf import Vmaf, find_program
 from vtc.bench.weights import file_hash
 from vtc.bench.yuv import PsnrYuv, XpsnrYuv
 from vtc.errors import MediaError, Unavailable
 from vtc.media.planes import has_xpsnr
+
+if TYPE_CHECKING:
+    from vtc.bench.fvd import I3D
 
 FVD_FRAMES = 16
 """Of each clip, from its start: what the field's FVD is taken of."""
@@ -38,6 +42,12 @@ class Family(Protocol):
 
 
 Start = Callable[[float], Family]
+"""Begins a metric for a new clip that is shown at so many frames a second."""
+
+Opened = tuple[Start, tuple[Path, ...]]
+"""A metric that is ready, and the files of weights behind it."""
+
+Folder = str | Path | None
 
 
 class Mean:
@@ -79,14 +89,16 @@ class Measured:
 class Metrics:
     """The metrics that were asked for, with their networks loaded; `open_metrics` makes it.
 
-    asked: names. unavailable: reasons, by name. hashes: sha256 of the weights in use, by name. starts: begins a metric for a new clip
-    that is shown at so many frames a second.
+    asked: names. unavailable: reasons, by name. hashes: sha256 of the weights in use, by name; several files by a comma. starts: begins
+    a metric for a new clip that is shown at so many frames a second. i3d: the network of FVD, which takes `fvd_frames` of each clip.
     """
 
     asked: frozenset[str]
     unavailable: dict[str, str]
     hashes: dict[str, str]
     starts: dict[str, Start]
+    i3d: I3D | None = None
+    fvd_frames: int = FVD_FRAMES
 
     def measure(self, first: Iterable[Picture], second: Iterable[Picture], fps: float = 25.0) -> Measured:
         """The metrics between two videos of frames uint8 [H, W, 3] in RGB, the source first, shown at `fps` frames a second.
@@ -96,8 +108,11 @@ class Metrics:
         meter = Meter(ssim="ssim" in self.asked)
         families = {name: start(fps) for name, start in self.starts.items()}
         unavailable = dict(self.unavailable)
+        start: list[tuple[Picture, Picture]] = []
         for a, b in pairs(first, second):
             meter.add(a, b)
+            if self.i3d and len(start) < self.fvd_frames:
+                start.append((a, b))
             for name, family in list(families.items()):
                 try:
                     family.add(a, b)
@@ -113,12 +128,17 @@ class Metrics:
                 values[name] = family.result()
             except Unavailable as problem:
                 unavailable[name] = str(problem)
+        i3d = None
+        if self.i3d and len(start) == self.fvd_frames:
+            i3d = np.stack([self.i3d.logits(frames) for frames in zip(*start)])
+        elif self.i3d:
+            unavailable["fvd"] = f"the clip has {found.frames} frames; FVD is taken of {self.fvd_frames}"
         names = [name for name in METRICS if name in self.asked]
-        return Measured(found.frames, found.width, found.height, {name: values.get(name) for name in names}, unavailable)
+        return Measured(found.frames, found.width, found.height, {name: values.get(name) for name in names}, unavailable, i3d)
 
 
 def open_metrics(
-    names: Iterable[str], weights: str | Path | None = None, *, device: str = "cpu", fvd_frames: int = FVD_FRAMES
+    names: Iterable[str], weights: Folder = None, *, device: str = "cpu", fvd_frames: int = FVD_FRAMES
 ) -> Metrics:
     """The metrics of these names (see `asked_metrics`), with weights from the folder `weights`, else from VTC_METRIC_WEIGHTS.
 
@@ -126,43 +146,69 @@ def open_metrics(
     its start, that FVD is taken of. Raises `UsageError` on an unknown name, `BundleError` on weights that are there and damaged.
     """
     asked = asked_metrics(names)
-    found = Metrics(asked, {}, {}, {})
+    starts: dict[str, Start] = {}
+    unavailable: dict[str, str] = {}
+    hashes: dict[str, str] = {}
+    for name, opener in _OPENERS.items():
+        if name in asked:
+            try:
+                starts[name], files = opener(weights, device)
+            except Unavailable as problem:
+                unavailable[name] = str(problem)
+            else:
+                hashes |= {name: ",".join(map(file_hash, files))} if files else {}
+    i3d = None
+    if "fvd" in asked:
+        from vtc.bench import fvd
 
-    def add(name: str, open_: Callable[[], tuple[Start, Path | None]]) -> None:
         try:
-            found.starts[name], file = open_()
+            i3d, hashes["fvd"] = fvd.I3D.load(weights, device), file_hash(fvd.find_file(weights))
         except Unavailable as problem:
-            found.unavailable[name] = str(problem)
-        else:
-            if file:
-                found.hashes[name] = file_hash(file)
-
-    openers: dict[str, Callable[[], tuple[Start, Path | None]]] = {
-        "psnr_yuv": lambda: (lambda fps: PsnrYuv(), None),
-        "ms_ssim": _open_ms_ssim,
-        "xpsnr": _open_xpsnr,
-        "feature": lambda: _open_feature(weights, device),
-    }
-    for name in METRICS:
-        if name in asked and name in openers:
-            add(name, openers[name])
-    return found
+            unavailable["fvd"] = str(problem)
+    return Metrics(asked, unavailable, hashes, starts, i3d, fvd_frames)
 
 
-def _open_ms_ssim() -> tuple[Start, None]:
+def _psnr_yuv(weights: Folder, device: str) -> Opened:
+    return lambda fps: PsnrYuv(), ()
+
+
+def _ms_ssim(weights: Folder, device: str) -> Opened:
     if reason := ssim_missing():
         raise Unavailable(f"needs {reason}")
-    return lambda fps: Mean(multiscale_similarity), None
+    return lambda fps: Mean(multiscale_similarity), ()
 
 
-def _open_xpsnr() -> tuple[Start, None]:
+def _xpsnr(weights: Folder, device: str) -> Opened:
     if not has_xpsnr():
         raise Unavailable("needs PyAV with FFmpeg 7.1 or newer, which has the filter xpsnr", "pip install -U av")
-    return XpsnrYuv, None
+    return XpsnrYuv, ()
 
 
-def _open_feature(weights: str | Path | None, device: str) -> tuple[Start, Path]:
+def _lpips(weights: Folder, device: str, net: str = "alex") -> Opened:
+    from vtc.bench import lpips
+
+    distance = lpips.Lpips.load(net, weights, device)
+    return lambda fps: Mean(distance), lpips.find_files(net, weights)
+
+
+def _lpips_vgg(weights: Folder, device: str) -> Opened:
+    return _lpips(weights, device, "vgg")
+
+
+def _vmaf(weights: Folder, device: str) -> Opened:
+    program = find_program()
+    return lambda fps: Vmaf(program, fps), ()
+
+
+def _feature(weights: Folder, device: str) -> Opened:
     from vtc.bench.features import FeatureNet, find_file
 
     net = FeatureNet.load(weights, device)
-    return lambda fps: Mean(lambda a, b: float(net.distance(a[None], b[None])[0])), find_file(weights)
+    return lambda fps: Mean(lambda a, b: float(net.distance(a[None], b[None])[0])), (find_file(weights),)
+
+
+_OPENERS: dict[str, Callable[[Folder, str], Opened]] = {
+    "psnr_yuv": _psnr_yuv, "ms_ssim": _ms_ssim, "xpsnr": _xpsnr, "lpips": _lpips, "lpips_vgg": _lpips_vgg, "vmaf": _vmaf,
+    "feature": _feature,
+}  # fmt: skip
+"""Of the metrics that `Meter` does not have: each loads what it needs, and raises `Unavailable` where that is missing."""
