@@ -56,24 +56,42 @@ class Context:
 
 
 @dataclass(frozen=True)
+class Query:
+    """What a coordinate decoder is asked for: pictures at `times` (in frames from the clip's first, also between frames, rising), of the
+    window `top`, `left`, `height`, `width` in pixels of the clip, with `factor` pixels painted for each of those along both sides."""
+
+    times: tuple[float, ...]
+    top: int
+    left: int
+    height: int
+    width: int
+    factor: int = 1
+
+
+@dataclass(frozen=True)
 class DecodeOptions:
-    """`steps` of the diffusion decoder; `noise` standard normal `[B, 3, T, H, W]`, asked for when steps > 1."""
+    """`decoder`: one of the tokenizer's `decoders`, empty for its first. `steps` of the diffusion decoder; `noise` standard normal
+    `[B, 3, T, H, W]`, asked for when steps > 1. `query` of the coordinate decoder: the whole clip where None."""
 
     steps: int = 1
     noise: Tensor | None = field(default=None, compare=False)
+    decoder: str = ""
+    query: Query | None = None
 
 
 class Tokenizer(nn.Module, ABC):
     """Pixels to continuous latents and back. Clips are float `[B, 3, T, H, W]` in [-1, 1]: T is `clip_frames`, a multiple of 4; H and W
     are those of `tile` (height, width) where the size is fixed, else any; always multiples of 16 and of the strides of the streams.
 
-    Cutting, padding, blending and quantisation are the codec's work. A tokenizer without a base layer sets `base` to None.
+    Cutting, padding, blending and quantisation are the codec's work. A tokenizer without a base layer sets `base` to None. `decoders`:
+    those that it has, diffusion or coordinate, its default first.
     """
 
     name: str
     config: Any
     clip_frames: int
     tile: tuple[int, int] | None = None
+    decoders: tuple[str, ...] = ("diffusion",)
     base: BaseLayer | None
 
     @property
@@ -96,7 +114,8 @@ class Tokenizer(nn.Module, ABC):
 
     @abstractmethod
     def decode(self, latents: Latents, lengths: Lengths, context: Context, options: DecodeOptions) -> Tensor:
-        """The clip from dequantised latents (symbol / gain; cut tails zero) and their kept lengths."""
+        """The clip from dequantised latents (symbol / gain; cut tails zero) and their kept lengths, or what a query asks of it:
+        `[B, 3, len(times), factor * height, factor * width]`."""
 
 
 def inference_dtype(device: torch.device) -> torch.dtype:
