@@ -19,10 +19,10 @@ def picture() -> np.ndarray:
     return rng.integers(0, 200, (seams.HEIGHT, seams.WIDTH, 3), np.uint8)
 
 
-def test_borders_lie_at_the_ends_of_tiles_and_between_them() -> None:
-    assert seams.ends((0, 624), 656, 1280).tolist() == [624, 640, 656]
-    assert seams.ends((0, 336), 384, 720).tolist() == [336, 360, 384]
-    assert seams.ends((0,), 720, 720).size == 0
+def test_borders_lie_at_the_ends_of_fades_and_between_them() -> None:
+    assert seams.ends((0, 608), 672).tolist() == [616, 632, 648]
+    assert seams.ends((0, 336), 384).tolist() == [344, 360, 376]
+    assert seams.ends((0,), 720).size == 0
 
 
 def test_a_seam_raises_the_ratio_and_noise_does_not() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vtc.codec.tiles import FIXED_OVERLAP, MAX_AREA, OVERLAP, layout, layout_of, ramps
+from vtc.codec.tiles import FADE, FIXED_OVERLAP, MAX_AREA, OVERLAP, UNUSED, fade, layout, layout_of, ramps
 
 sides = st.integers(1, 130).map(lambda n: 16 * n)
 
@@ -47,20 +47,24 @@ def test_tiles_of_a_fixed_size_cover_the_frame(height: int, width: int, tile: in
         assert all(a + tile - b >= FIXED_OVERLAP for a, b in pairwise(corners))
 
 
-@given(st.integers(4, 40).map(lambda n: 16 * n), st.integers(2, 6))
-def test_ramps_rise_and_fall_linearly(tile: int, count: int) -> None:
-    overlap = tile // 64 * 16 + 16
-    corners = tuple(i * (tile - overlap) for i in range(count))
-    shares = ramps(corners[-1] + tile, tile, corners)
-    rise = np.diff(shares[1][:overlap])
-    np.testing.assert_allclose(rise, 1 / overlap, atol=1e-6)
-    np.testing.assert_allclose(shares[0][-overlap:] + shares[1][:overlap], 1, atol=1e-6)
+@given(sides, sides)
+@settings(max_examples=200, deadline=None)
+def test_fades_are_linear_and_leave_the_edges_of_tiles_and_patches_alone(height: int, width: int) -> None:
+    plan = layout(height, width)
+    for size, tile, corners in ((height, plan.tile_height, plan.tops), (width, plan.tile_width, plan.lefts)):
+        shares = ramps(size, tile, corners)
+        for i, (a, b) in enumerate(pairwise(corners)):
+            start, stop = fade(a + tile, b)
+            assert start >= b + UNUSED and stop <= a + tile - UNUSED and stop - start == FADE
+            assert start % 16 == stop % 16 == (start + stop) // 2 % 16 == 8
+            np.testing.assert_allclose(np.diff(shares[i + 1][start - b : stop - b]), 1 / FADE, atol=1e-6)
+            assert shares[i + 1][: start - b].max() == 0 and shares[i][stop - a :].max() == 0
 
 
 def test_a_frame_up_to_the_largest_area_is_one_tile() -> None:
     assert layout(240, 320).count == layout(368, 640).count == layout(512, 512).count == 1
     assert layout(720, 1280).count == 4
-    assert layout(1088, 1920).count == 9
+    assert layout(1088, 1920).count == 10
 
 
 def test_sides_that_are_no_multiple_of_16_are_refused() -> None:

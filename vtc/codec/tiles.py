@@ -1,8 +1,10 @@
 """Where the tiles of a frame lie, and how decoded tiles are blended.
 
 Only the network is tiled; the base layer works on whole frames. A frame up to `MAX_AREA` is one tile. A larger one is split into tiles
-of one size (so that they batch) that overlap by 32 pixels or more; in the overlap one tile fades linearly into the next. Tokenizers whose
-clips have a fixed size get as few tiles of that size as cover the frame, overlapping by 16 pixels or more.
+of one size (so that they batch) that overlap by 48 pixels or more; there one tile fades linearly into the next over 32 pixels. What
+lies nearest to a tile's edge has seen no neighbours and is not used; the fade begins and ends in the middle of patches, away
+from their edges, where every transform that works on patches leaves its steps. Tokenizers whose clips have a fixed size get as few
+tiles of that size as cover the frame, overlapping by 16 pixels or more.
 """
 
 from dataclasses import dataclass
@@ -11,7 +13,9 @@ from functools import cached_property
 import numpy as np
 
 MULTIPLE = 16
-OVERLAP = 32
+FADE = 32
+UNUSED = 8
+OVERLAP = FADE + 2 * UNUSED
 FIXED_OVERLAP = 16
 MAX_AREA = 512 * 512
 
@@ -82,28 +86,38 @@ def layout_of(height: int, width: int, tile_height: int, tile_width: int) -> Lay
     return Layout(height, width, tile_height, tile_width, tops, lefts)
 
 
+def fade(earlier_end: int, later_start: int) -> tuple[int, int]:
+    """Where a tile fades into the next along one axis: `FADE` pixels near the middle of their overlap, off the edges of patches; all of
+    an overlap that is too narrow for that."""
+    spare = earlier_end - later_start - OVERLAP
+    if spare < 0:
+        return later_start, earlier_end
+    start = later_start + UNUSED + spare // (2 * MULTIPLE) * MULTIPLE
+    return start, start + FADE
+
+
 def ramps(size: int, tile: int, corners: tuple[int, ...]) -> list[np.ndarray]:
-    """Along one axis: the share of every tile in its own pixels, float32 `[tile]`, linear in the overlaps, 1 elsewhere; sums to 1."""
+    """Along one axis of `size` pixels: the share of every tile in its own pixels, float32 `[tile]`, linear in the fades; sums to 1."""
     shares = []
-    place = np.arange(tile, dtype=np.float64) + 0.5
     for i, corner in enumerate(corners):
+        place = np.arange(corner, corner + tile) + 0.5
         share = np.ones(tile)
         if i > 0:
-            share = np.minimum(share, place / (corners[i - 1] + tile - corner))
+            start, stop = fade(corners[i - 1] + tile, corner)
+            share = np.minimum(share, (place - start) / (stop - start))
         if i + 1 < len(corners):
-            share = np.minimum(share, (tile - place) / (corner + tile - corners[i + 1]))
-        shares.append(share)
+            start, stop = fade(corner + tile, corners[i + 1])
+            share = np.minimum(share, (stop - place) / (stop - start))
+        shares.append(share.clip(0, 1))
     total = np.zeros(size)
     for share, corner in zip(shares, corners):
         total[corner : corner + tile] += share
-    return [
-        (share / total[corner : corner + tile]).astype(np.float32) for share, corner in zip(shares, corners)
-    ]
+    return [(share / total[corner : corner + tile]).astype(np.float32) for share, corner in zip(shares, corners)]
 
 
 def _most(size: int) -> int:
-    """The largest number of tiles along a side: there each one still brings 32 pixels of its own."""
-    return max(1, (size - OVERLAP) // OVERLAP)
+    """The largest number of tiles along a side: there a pixel lies in two of them at most."""
+    return max(1, (size - OVERLAP) // (OVERLAP + MULTIPLE))
 
 
 def _tile_side(size: int, count: int) -> int:
