@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 import vtc
 from vtc.codec.streams import ids
+from vtc.codec.symbols import EDGES
 from vtc.container import open_reader
 from vtc.entropy import StaticModel, StreamSpec, fit_grid, fit_sequence
 from vtc.tokenizers import bundle
@@ -91,13 +92,16 @@ def toy(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
     if request.param == "tables":
         rng = np.random.default_rng(0)
         for stream in Toy(ToyConfig()).streams:
-            spec = StreamSpec(stream.name, stream.channels, stream.bound, stream.kind, stream.classes)
+            sides = 3 if stream.name in ("plane", "residual") else 1  # of which the step picks one
+            spec = StreamSpec(stream.name, stream.channels, stream.bound, stream.kind, stream.classes, sides)
+            tables |= {f"{stream.name}.{EDGES}": np.array([0.1, 0.5])} if sides > 1 else {}
             symbols = rng.integers(-stream.bound, stream.bound + 1, (8, max(stream.positions, 4), 4, 3))
             model: StaticModel
             if stream.kind == "sequence":
-                model = fit_sequence(spec, stream.positions, [(symbols[:, :, 0], np.full(8, stream.positions))])
+                lengths = np.full(8, stream.positions)
+                model = fit_sequence(spec, stream.positions, [(symbols[:, :, 0], lengths, i) for i in range(sides)])
             else:
-                model = fit_grid(spec, [(symbols, None)])
+                model = fit_grid(spec, [(symbols, np.full(symbols.shape[:3], i)) for i in range(sides)])
             tables |= {f"{stream.name}.{name}": array for name, array in model.to_arrays().items()}
     bundle.save_bundle(tmp_path / "toy.safetensors", Toy(ToyConfig()), tables, {})
     return "toy"

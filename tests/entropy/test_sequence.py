@@ -51,6 +51,24 @@ def test_any_bytes_give_symbols_or_damage(sequence_model: StaticModel, data: byt
         assert np.abs(out).max(initial=0) <= SEQUENCE.bound
 
 
+def test_sides_have_tables_of_their_own() -> None:
+    spec = StreamSpec("query", SEQUENCE.channels, SEQUENCE.bound, "sequence", sides=2)
+    coarse, lengths = sequence(5, 200)
+    fine = np.clip(3 * coarse, -spec.bound, spec.bound)
+    model = fit_sequence(spec, 10, [(coarse, lengths, 0), (fine, lengths, 1)])
+    assert StaticModel.from_arrays(spec, model.to_arrays()).symbol_rows.shape == (2, 10, spec.channels)
+    sizes = {}
+    for name, symbols in (("coarse", coarse), ("fine", fine)):
+        for side in (0, 1):
+            data = model.encode_sequence(symbols, lengths, side)
+            assert np.array_equal(model.decode_sequence(data, lengths, side)[:, 0], symbols[:, 0] * (lengths > 0)[:, None])
+            sizes[name, side] = len(data)
+    assert sizes["coarse", 0] < sizes["coarse", 1] and sizes["fine", 1] < sizes["fine", 0]
+    for side in (-1, 2):
+        with pytest.raises(VtcError, match="side"):
+            model.encode_sequence(coarse, lengths, side)
+
+
 def test_misuse_is_an_error_for_people(sequence_model: StaticModel) -> None:
     symbols, lengths = sequence(3)
     calls = [

@@ -75,8 +75,8 @@ class SymbolCoder:
     def _encode(self, coder: Coder, stream: StreamInfo, symbols: Symbols, before: Symbols | None, step: float) -> bytes:
         array = symbols.arrays[stream.name]
         if stream.kind == "sequence":
-            return coder.encode_sequence(array, symbols.lengths[stream.name])
-        return coder.encode(array, self._side(coder, stream, symbols, step), _last_slice(stream, before))
+            return coder.encode_sequence(array, symbols.lengths[stream.name], self._fineness(coder, stream, step))
+        return coder.encode(array, self._side(coder, stream, array.shape, symbols, step), _last_slice(stream, before))
 
     def _decode(
         self,
@@ -91,16 +91,25 @@ class SymbolCoder:
         shape = geometry.shape(stream)
         if stream.kind == "grid":
             return coder.decode(
-                data.data, shape[:3], self._side(coder, stream, symbols, step), _last_slice(stream, before)
+                data.data, shape[:3], self._side(coder, stream, shape, symbols, step), _last_slice(stream, before)
             )
-        kept = coder.decode_sequence(data.data, data.counts)
+        kept = coder.decode_sequence(data.data, data.counts, self._fineness(coder, stream, step))
         return np.pad(kept, ((0, 0), (0, shape[1] - kept.shape[1]), (0, 0)))
 
-    def _side(self, coder: Coder, stream: StreamInfo, symbols: Symbols, step: float) -> np.ndarray | None:
-        """What the tables of a stream depend on, known before it: whether a token refers to its context, and how fine the step is."""
+    def _side(
+        self, coder: Coder, stream: StreamInfo, shape: tuple[int, ...], symbols: Symbols, step: float
+    ) -> np.ndarray | None:
+        """What the tables of a grid `shape` depend on, known before it: whether a token refers to its context, and how fine the step is."""
         if coder.spec.sides == 1:
             return None
-        return symbols.arrays[SIDE_OF[stream.name]][..., 0] + 2 * int((step > self.edges[stream.name]).sum())
+        fineness = self._fineness(coder, stream, step)
+        if stream.name not in SIDE_OF:
+            return np.full(shape[:3], fineness)
+        return symbols.arrays[SIDE_OF[stream.name]][..., 0] + 2 * fineness
+
+    def _fineness(self, coder: Coder, stream: StreamInfo, step: float) -> int:
+        """The tables that a step asks for, where a stream has several."""
+        return int((step > self.edges[stream.name]).sum()) if coder.spec.sides > 1 else 0
 
 
 DAMAGED = "`--on-damage skip` keeps what is whole; a new copy of the file may be intact"
@@ -119,7 +128,7 @@ def _coders(stream: StreamInfo, tables: Mapping[str, np.ndarray]) -> dict[int, C
     names = {key: key.removeprefix(f"{stream.name}.") for key in tables if key.startswith(f"{stream.name}.")}
     own = {name: tables[key] for key, name in names.items() if name != EDGES}
     rows = own.get("symbol_rows", np.zeros((1, 1, 0)))
-    sides, classes = rows.shape[:2] if stream.kind == "grid" else (1, 1)
+    sides, classes = rows.shape[0], rows.shape[1] if stream.kind == "grid" else 1
     spec = StreamSpec(stream.name, stream.channels, stream.bound, stream.kind, classes, sides)
     if not own:
         return {PACKED: PackedModel(spec)}

@@ -16,6 +16,7 @@ from vtc.errors import UsageError
 
 Floats = npt.NDArray[np.float64]
 GridSample = tuple[Ints, Ints | None]
+SequenceSample = tuple[Ints, Lengths] | tuple[Ints, Lengths, int]
 
 TOTAL = 1 << 20  # what a table's counts sum to, about
 
@@ -70,15 +71,16 @@ def fit_grid(spec: StreamSpec, samples: Iterable[GridSample], options: FitOption
 
 
 def fit_sequence(
-    spec: StreamSpec, positions: int, samples: Iterable[tuple[Ints, Lengths]], options: FitOptions = DEFAULT
+    spec: StreamSpec, positions: int, samples: Iterable[SequenceSample], options: FitOptions = DEFAULT
 ) -> StaticModel:
-    """The model of a sequence stream of at most `positions` tokens an item, from (symbols [N, K, C], lengths [N])."""
-    hist = np.zeros((1, positions, spec.channels, spec.alphabet))
-    for symbols, lengths in samples:
+    """The model of a sequence stream of at most `positions` tokens an item, from (symbols [N, K, C], lengths [N]) samples, or
+    (symbols, lengths, side)."""
+    hist = np.zeros((spec.sides, positions, spec.channels, spec.alphabet))
+    for symbols, lengths, *side in samples:
         kept = check_sequence(symbols, lengths, spec)[:, :positions]
         position = np.nonzero(kept)[1]
         moved = shifted(symbols[:, :positions][kept], spec)
-        _count(hist, 0, position[:, None], np.arange(spec.channels), moved)
+        _count(hist, side[0] if side else 0, position[:, None], np.arange(spec.channels), moved)
     if not hist.any():
         raise UsageError(f"stream {spec.name}: there are no samples to fit")
     rows, counts = cluster(hist + options.backoff * _distribution(_coarser(hist)), options)

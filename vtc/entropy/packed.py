@@ -36,11 +36,11 @@ class PackedModel:
         full = (*(int(n) for n in shape), self.spec.channels)
         return self._unpack(data, checked_size(full, self.spec)).reshape(full)
 
-    def encode_sequence(self, symbols: Ints, lengths: Lengths) -> bytes:
+    def encode_sequence(self, symbols: Ints, lengths: Lengths, side: int = 0) -> bytes:
         """The first lengths[n] positions of every item n of [N, K, C] to bytes."""
         return self._pack(symbols[check_sequence(symbols, lengths, self.spec)])
 
-    def decode_sequence(self, data: bytes, lengths: Lengths) -> npt.NDArray[np.int32]:
+    def decode_sequence(self, data: bytes, lengths: Lengths, side: int = 0) -> npt.NDArray[np.int32]:
         """[N, max(lengths), C], zero past each item's length."""
         kept = kept_positions(lengths, self.spec)
         symbols = np.zeros((*kept.shape, self.spec.channels), np.int32)

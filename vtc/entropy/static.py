@@ -5,7 +5,8 @@ thresholds, class 0 being all zero. Classes go first, in four interleaved passes
 all sides: table = (side, pass, class at the same place one slice before, mean class of the known neighbours). Then the
 symbols of the tokens above class 0: table = (side, class, channel). Many such rows share one of a few clustered tables.
 
-A sequence [N, K, C] has tables by (position, channel), and only the kept positions of every item are coded.
+A sequence [N, K, C] has tables by (side, position, channel), one side for all of it, and only the kept positions of every
+item are coded.
 
 All arithmetic is on integers; nothing here loops over tokens or channels.
 """
@@ -78,7 +79,7 @@ class StaticModel:
     thresholds: [classes-1] int32, rising from 1. class_counts: [K1, classes]; class_rows: [sides, 4 passes, classes+1,
     classes+1]; class_bits: [sides, classes] float32, only told. These are not there for a sequence, or a grid of one class.
     symbol_counts: [K2, 2*bound+1]. symbol_rows: for a grid [sides, classes, channels], for a sequence
-    [1, positions, channels]. BundleError when they do not fit together.
+    [sides, positions, channels]. BundleError when they do not fit together.
     """
 
     def __init__(
@@ -222,27 +223,29 @@ class StaticModel:
 
     # -- sequences ----------------------------------------------------------------------------------------------------
 
-    def encode_sequence(self, symbols: Ints, lengths: Lengths) -> bytes:
-        """The first lengths[n] positions of every item n of [N, K, C] to bytes. UsageError when that does not fit."""
+    def encode_sequence(self, symbols: Ints, lengths: Lengths, side: int = 0) -> bytes:
+        """The first lengths[n] positions of every item n of [N, K, C] to bytes, `side` in [0, sides). UsageError when that does not fit."""
         kept = check_sequence(symbols, lengths, self.spec)
         writer = RangeWriter()
-        writer.put(shifted(symbols[kept], self.spec).ravel(), self._sequence_rows(kept).ravel(), self.symbols)
+        writer.put(shifted(symbols[kept], self.spec).ravel(), self._sequence_rows(kept, side).ravel(), self.symbols)
         return writer.finish()
 
-    def decode_sequence(self, data: bytes, lengths: Lengths) -> npt.NDArray[np.int32]:
+    def decode_sequence(self, data: bytes, lengths: Lengths, side: int = 0) -> npt.NDArray[np.int32]:
         """[N, max(lengths), C], zero past each item's length."""
         kept = kept_positions(lengths, self.spec)
-        rows = self._sequence_rows(kept)
+        rows = self._sequence_rows(kept, side)
         symbols = np.zeros((*kept.shape, self.spec.channels), np.int32)
         symbols[kept] = RangeReader(data).get(rows.ravel(), self.symbols).reshape(rows.shape) - self.spec.bound
         return symbols
 
-    def _sequence_rows(self, kept: npt.NDArray[np.bool_]) -> Ints:
+    def _sequence_rows(self, kept: npt.NDArray[np.bool_], side: int) -> Ints:
         """The rows [n, C] of the kept places."""
         position = np.nonzero(kept)[1]
         if self.spec.kind != "sequence" or position.max(initial=0) >= self.symbol_rows.shape[1]:
             raise UsageError(f"stream {self.spec.name} has no tables for {kept.shape[1]} positions")
-        return np.asarray(self.symbol_rows[0, position])
+        if not 0 <= side < self.spec.sides:
+            raise UsageError(f"stream {self.spec.name}: side {side} is not in 0..{self.spec.sides - 1}")
+        return np.asarray(self.symbol_rows[side, position])
 
     # -- what things cost ---------------------------------------------------------------------------------------------
 

@@ -23,7 +23,8 @@ class StreamSpec:
     kind `grid`: symbols are [S, H, W, C] (slices, rows, columns, channels), all there.
     kind `sequence`: symbols are [N, K, C] (items, positions, channels); an item keeps its first `length` positions.
     classes: activity classes of a grid token, 1 for none (see static.py). sides: how many values the side information of
-    a grid token has, which the decoder knows before the stream (for instance: stands alone, or predicted).
+    a grid token, or of a whole sequence, has, which the decoder knows before the stream (for instance: stands alone, or
+    predicted; how fine the step is).
     """
 
     name: str
@@ -40,8 +41,8 @@ class StreamSpec:
             raise UsageError(f"stream {self.name}: bound {self.bound} is not in 1..4095")
         if self.channels < 1 or self.sides < 1 or not 1 <= self.classes <= 64:
             raise UsageError(f"stream {self.name}: channels, sides and classes (at most 64) must be positive")
-        if self.kind == "sequence" and (self.sides, self.classes) != (1, 1):
-            raise UsageError(f"stream {self.name}: only a grid has sides and classes")
+        if self.kind == "sequence" and self.classes != 1:
+            raise UsageError(f"stream {self.name}: only a grid has classes")
 
     @property
     def alphabet(self) -> int:

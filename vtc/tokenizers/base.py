@@ -122,7 +122,7 @@ class BaseLayer(nn.Module):
         told[..., 0] = ALONE
         if last is not None:
             doubled, last_luma = motion.double(last), motion.luma(last)
-            found = motion.search(brightness, last_luma, motion.double(last_luma[None]))
+            found = motion.search(brightness[list(motion.SEARCH_FRAMES)], last_luma, motion.double(last_luma[None]))
             common = found.flatten(0, 1).mode(0).values.expand_as(found)
             for vectors, bits in ((torch.zeros_like(found), 0.0), (found, VECTOR_BITS), (common, COMMON_VECTOR_BITS)):
                 context = _context(doubled, vectors)

@@ -13,7 +13,7 @@ from vtc.tokenizers.layers.patch import PATCH_SIDE, PATCH_TIME
 VECTOR_BOUND = 127
 _COARSE_STEP = 8  # half pixels: 4 pixels, one pixel of the quarter-size search
 _COARSE_RANGE = 10  # quarter-size pixels each way: 40 pixels over a slice
-_SEARCH_FRAMES = (1, 3)  # two of the four frames are enough to find a vector, at half the price
+SEARCH_FRAMES = (1, 3)  # two of the four frames are enough to find a vector, at half the price
 
 
 def frame_shift(vectors: Tensor, frame: int) -> Tensor:
@@ -68,42 +68,41 @@ def luma(frames: Tensor) -> Tensor:
     return ((77 * r + 150 * g + 29 * b + 128) >> 8).to(torch.uint8)
 
 
-def search(target: Tensor, last: Tensor, doubled_luma: Tensor) -> Tensor:
+def search(target: Tensor, last: Tensor, doubled_luma: Tensor, frames: tuple[int, ...] = SEARCH_FRAMES) -> Tensor:
     """The vector of least absolute difference for every token of a slice.
 
-    `target` luma uint8 `[4, H, W]`, `last` luma uint8 `[H, W]`, `doubled_luma` uint8 `[1, 2H, 2W]`. Returns `[gh, gw, 2]`
-    int64 half pixels.
+    `target` luma uint8 `[len(frames), H, W]`: these `frames` (0..3) of the slice; frame 3 alone is moved by the whole vector.
+    `last` luma uint8 `[H, W]`, `doubled_luma` uint8 `[1, 2H, 2W]`. Returns `[gh, gw, 2]` int64 half pixels.
     Full search at a quarter of the size, then refinement around the best by 2, 1 and half a pixel.
     """
     blocks = (
-        target[list(_SEARCH_FRAMES)]
+        target
         .unflatten(2, (-1, PATCH_SIDE))
         .unflatten(1, (-1, PATCH_SIDE))
         .permute(1, 3, 0, 2, 4)
     )
-    best = _coarse(target, last)
+    best = _coarse(target, last, frames)
     zero = torch.zeros_like(best)
-    best = _better(torch.stack((zero, best)), blocks, doubled_luma)
+    best = _better(torch.stack((zero, best)), blocks, doubled_luma, frames)
     near = torch.tensor([(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)], device=best.device)
     for step in (4, 2, 1):
         candidates = (best + near[:, None, None] * step).clamp_(-VECTOR_BOUND, VECTOR_BOUND)
-        best = _better(candidates, blocks, doubled_luma)
+        best = _better(candidates, blocks, doubled_luma, frames)
     return best
 
 
-def _better(candidates: Tensor, blocks: Tensor, doubled_luma: Tensor) -> Tensor:
+def _better(candidates: Tensor, blocks: Tensor, doubled_luma: Tensor, frames: tuple[int, ...]) -> Tensor:
     """Of `candidates [K, gh, gw, 2]` the one with the least difference to `blocks [gh, gw, F, 16, 16]`; the smaller vector at a tie."""
-    got = fetch(doubled_luma, candidates, _SEARCH_FRAMES)[:, :, :, 0]
+    got = fetch(doubled_luma, candidates, frames)[:, :, :, 0]
     cost = (got.to(torch.int16) - blocks.to(torch.int16)).abs_().sum((-3, -2, -1), dtype=torch.int32)
     cost = cost + candidates.abs().sum(-1)
     pick = cost.argmin(0)
     return candidates.gather(0, pick[None, :, :, None].expand(1, -1, -1, 2))[0]
 
 
-def _coarse(target: Tensor, last: Tensor) -> Tensor:
+def _coarse(target: Tensor, last: Tensor, frames: tuple[int, ...]) -> Tensor:
     """Full search on pictures of a quarter of the size; blocks there overlap their neighbours by half, which steadies the field."""
-    frames = list(_SEARCH_FRAMES)
-    small = F.avg_pool2d(torch.cat((target[frames], last[None])).float()[None], 4)[0].to(torch.int16)
+    small = F.avg_pool2d(torch.cat((target, last[None])).float()[None], 4)[0].to(torch.int16)
     goal, ref = small[:-1], small[-1]
     h, w = ref.shape
     r = _COARSE_RANGE

@@ -8,19 +8,19 @@ PATCH_SIDE = 16
 PATCH_SIZE = 3 * PATCH_TIME * PATCH_SIDE * PATCH_SIDE
 
 
-def patchify(clip: Tensor) -> Tensor:
-    """`[B, 3, T, H, W]` to `[B, T/4, H/16, W/16, 3072]`; inside a patch the order is (channel, frame, row, column)."""
+def patchify(clip: Tensor, time: int = PATCH_TIME) -> Tensor:
+    """`[B, 3, T, H, W]` to `[B, T/time, H/16, W/16, 768 time]`; inside a patch the order is (channel, frame, row, column)."""
     b, c, t, h, w = clip.shape
-    blocks = clip.reshape(b, c, t // PATCH_TIME, PATCH_TIME, h // PATCH_SIDE, PATCH_SIDE, w // PATCH_SIDE, PATCH_SIDE)
-    grid = (b, t // PATCH_TIME, h // PATCH_SIDE, w // PATCH_SIDE)
+    blocks = clip.reshape(b, c, t // time, time, h // PATCH_SIDE, PATCH_SIDE, w // PATCH_SIDE, PATCH_SIDE)
+    grid = (b, t // time, h // PATCH_SIDE, w // PATCH_SIDE)
     return blocks.permute(0, 2, 4, 6, 1, 3, 5, 7).reshape(*grid, -1)
 
 
-def unpatchify(patches: Tensor) -> Tensor:
-    """The inverse of `patchify`: `[B, S, gh, gw, 3072]` to `[B, 3, 4S, 16gh, 16gw]`."""
+def unpatchify(patches: Tensor, time: int = PATCH_TIME) -> Tensor:
+    """The inverse of `patchify`: `[B, S, gh, gw, 768 time]` to `[B, 3, time S, 16gh, 16gw]`."""
     b, s, gh, gw, _ = patches.shape
-    blocks = patches.reshape(b, s, gh, gw, 3, PATCH_TIME, PATCH_SIDE, PATCH_SIDE)
-    return blocks.permute(0, 4, 1, 5, 2, 6, 3, 7).reshape(b, 3, s * PATCH_TIME, gh * PATCH_SIDE, gw * PATCH_SIDE)
+    blocks = patches.reshape(b, s, gh, gw, 3, time, PATCH_SIDE, PATCH_SIDE)
+    return blocks.permute(0, 4, 1, 5, 2, 6, 3, 7).reshape(b, 3, s * time, gh * PATCH_SIDE, gw * PATCH_SIDE)
 
 
 def to_float(frames: Tensor) -> Tensor:
