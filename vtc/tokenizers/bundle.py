@@ -14,10 +14,14 @@ from torch import Tensor
 
 from vtc.errors import BundleError
 from vtc.tokenizers.contract import Tokenizer, inference_dtype
+from vtc.tokenizers.coordtok import CoordTok, CoordTokConfig
 from vtc.tokenizers.onedva import OneDVA, OneDVAConfig
 
 FORMAT = 1
-_TOKENIZERS: dict[str, tuple[type, type]] = {"onedva": (OneDVA, OneDVAConfig)}
+_TOKENIZERS: dict[str, tuple[type, type]] = {
+    "onedva": (OneDVA, OneDVAConfig),
+    "coordtok": (CoordTok, CoordTokConfig),
+}
 
 
 @dataclass(frozen=True)
@@ -94,14 +98,17 @@ def _narrow(tensor: Tensor) -> Tensor:
 
 
 def config_from(kind: type, values: dict[str, Any]) -> Any:
-    """A frozen dataclass from its JSON form, dataclasses inside it included. TypeError for unknown names."""
+    """A frozen dataclass from its JSON form, dataclasses inside it included. What a bundle of an earlier version does not tell has its
+    default. TypeError for unknown names."""
     hints = get_type_hints(kind)
     known = {}
     for field in fields(kind):
-        value = values[field.name]
+        if field.name not in values:
+            continue
+        value = tuple(values[field.name]) if isinstance(values[field.name], list) else values[field.name]
         kinds = (hints[field.name], *get_args(hints[field.name]))
         inner = next((t for t in kinds if isinstance(t, type) and is_dataclass(t)), None)
-        known[field.name] = config_from(inner, value) if inner is not None and value is not None else value
+        known[field.name] = config_from(inner, value) if inner is not None and isinstance(value, dict) else value
     if unknown := set(values) - set(known):
         raise TypeError(f"unknown settings {sorted(unknown)}")
     return kind(**known)

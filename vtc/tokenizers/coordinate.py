@@ -25,7 +25,7 @@ Size = tuple[int, int, int]
 SHORTEST, LONGEST = 4.0, 512.0
 """Patches in a wave of the Fourier positions. The shortest leaves no doubt of what lies between two patches."""
 
-_RIM = 4  # pixels around a window that its magnification looks at
+RIM = 4  # pixels around a window that its magnification looks at
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ class Lattice:
         else:
             tiles = blocks.permute(0, 1, 3, 5, 2, 4, 6).reshape(-1, 3, side, side)
             tiles = F.interpolate(tiles, scale_factor=self.factor, mode="bicubic") * _window(large, patches.device)
-            extent = [(count - 1) * side + large for count in grid[1:]]
+            extent = (grid[1] - 1) * side + large, (grid[2] - 1) * side + large
             spread = tiles.reshape(-1, grid[1] * grid[2], 3 * large * large).mT
             shares = _window(large, patches.device).reshape(1, -1, 1).expand(1, -1, grid[1] * grid[2])
             folded = F.fold(spread, extent, large, stride=side) / F.fold(shares, extent, large, stride=side)
@@ -222,8 +222,8 @@ def sampled(pictures: Tensor, query: Query) -> Tensor:
     before = times.floor().long()
     after = (before + 1).clamp_max(pictures.shape[2] - 1)
     bottom, right = query.top + query.height, query.left + query.width
-    top, left = (max(0, first - _RIM) if query.factor > 1 else first for first in (query.top, query.left))
-    rim = _RIM if query.factor > 1 else 0
+    top, left = (max(0, first - RIM) if query.factor > 1 else first for first in (query.top, query.left))
+    rim = RIM if query.factor > 1 else 0
     part = pictures[..., top : bottom + rim, left : right + rim]
     mixed = torch.lerp(part[:, :, before], part[:, :, after], (times - before).view(-1, 1, 1))
     if query.factor == 1:
