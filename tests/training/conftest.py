@@ -23,5 +23,11 @@ def cache(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Cache:
 
 
 @pytest.fixture(autouse=True)
+def no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than a toy's training."""
+    monkeypatch.setattr("vtc.training.log.draw_curves", lambda lines, path: None)
+
+
+@pytest.fixture(autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)

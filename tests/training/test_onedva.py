@@ -19,6 +19,7 @@ from vtc.training.loop import Options, run
 from vtc.training.objectives import create
 from vtc.training.objectives.onedva import self_alignment
 from vtc.training.recipe import Recipe, Stage
+from vtc.training.watch import Rhythm
 
 SMALL = OneDVAConfig(
     width=48,
@@ -58,9 +59,10 @@ def test_from_a_folder_to_a_bundle_that_codes(
     objective, model = create(recipe, index, tmp_path / "run", None)
     cache = build_cache(index, recipe, tmp_path / "cache", objective.prepare, objective.prepare_key, workers=1)
     before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
-    outcome = run(recipe, objective, model, cache, tmp_path / "run", Options(steps=10, device="cpu", log_every=2))
+    outcome = run(recipe, objective, model, cache, tmp_path / "run", Options(steps=10, device="cpu", rhythm=Rhythm(log_every=2)))
     assert outcome.finished
     assert np.isfinite(list(outcome.figures.values())).all()
+    assert len(list((tmp_path / "run" / "pictures").iterdir())) == 2
     moved = {key for key, tensor in model.state_dict().items() if not torch.equal(tensor, before[key])}
     assert {
         "tokenizer.encoder.queries",

@@ -9,9 +9,10 @@ import torch
 from toy_training import RECIPE, ToyObjective, brightest
 
 from vtc.errors import TrainingError
-from vtc.training.batches import Batches, Loader, cut
-from vtc.training.cache import Cache, build_cache
+from vtc.training.batches import Batches, Box, Loader
+from vtc.training.cache import Cache, build_cache, read_frames
 from vtc.training.data import index_folders
+from vtc.training.frames import DeviceFrames, DiskFrames, fits
 from vtc.training.report import Reporter
 
 
@@ -113,8 +114,9 @@ def test_all_arrays_are_cropped_alike(cache: Cache) -> None:
 def test_crops_start_on_the_grid_and_flips_mirror(cache: Cache) -> None:
     entry = next(entry for entry in cache.train if entry.shape[0] >= 32 and entry.shape[2] >= 48)
     whole = np.load(entry.folder / "clip.npy")
-    straight = cut(entry, 16, 16, 0, 16, 32, flip=False)
-    mirrored = cut(entry, 16, 16, 0, 16, 32, flip=True)
+    frames = DiskFrames()
+    straight = Box(16, 16, 0, 16, 32).cut(frames(entry), entry.shape[1:])
+    mirrored = Box(16, 16, 0, 16, 32, flip=True).cut(frames(entry), entry.shape[1:])
     assert np.array_equal(straight["clip"], whole[16:32, :, :32, 16:48].swapaxes(0, 1))
     assert np.array_equal(mirrored["clip"], straight["clip"][..., ::-1])
     assert np.array_equal(mirrored["base"], straight["base"][..., ::-1])
@@ -131,12 +133,13 @@ def test_sources_are_balanced_by_the_square_root(cache: Cache) -> None:
     large = tuple(dataclasses.replace(entry, source="large", name=str(i)) for i in range(400))
     small = tuple(dataclasses.replace(entry, source="small", name=str(i)) for i in range(4))
     batches = Batches(dataclasses.replace(cache, train=large + small), RECIPE)
-    assert batches.weights == pytest.approx([20 / 22, 2 / 22])
+    assert batches.pools[RECIPE.crop].weights == pytest.approx([20 / 22, 2 / 22])
 
 
 def test_held_out_videos_are_not_in_batches(cache: Cache) -> None:
     batches = Batches(cache, RECIPE)
-    assert {entry.name for group in batches.groups for entry in group}.isdisjoint(entry.name for entry in cache.held)
+    drawn = {entry.name for group in batches.pools[RECIPE.crop].groups for entry in group}
+    assert drawn.isdisjoint(entry.name for entry in cache.held)
     held = batches.held_out()
     assert len(held) == len(cache.held) == 1
     assert held[0]["clip"].shape == (1, 3, 16, 32, 32)
@@ -146,5 +149,52 @@ def test_the_loader_keeps_the_order_and_measures_waiting(cache: Cache) -> None:
     batches = Batches(cache, RECIPE)
     with Loader(batches, 5, torch.device("cpu"), threads=3) as loader:
         for step in range(5, 15):
-            assert torch.equal(next(loader)["clip"], batches.batch(step)["clip"])
+            assert torch.equal(next(loader)[0]["clip"], batches.batch(step)["clip"])
         assert loader.waited > 0
+
+
+def test_batches_cut_on_the_device_are_those_cut_on_the_disk(cache: Cache) -> None:
+    here = torch.device("cpu")
+    recipe = dataclasses.replace(RECIPE, crops=(48,))
+    disk = Batches(cache, recipe, 2)
+    device = Batches(cache, recipe, 2, DeviceFrames(cache.train, here))
+    with Loader(disk, 3, here, parts=2) as slow, Loader(device, 3, here, parts=2) as fast:
+        for _ in range(6):
+            for one, two in zip(next(slow), next(fast), strict=True):
+                assert one.keys() == two.keys()
+                assert all(torch.equal(one[name], two[name]) for name in one)
+    assert not fits(cache.train, here)
+
+
+def test_a_step_in_parts_sees_what_a_large_batch_would(cache: Cache) -> None:
+    large = Batches(cache, dataclasses.replace(RECIPE, batch=6))
+    parts = Batches(cache, RECIPE)
+    for step in range(3):
+        both = torch.cat([parts.batch(step, part)["clip"] for part in (0, 1)])
+        assert torch.equal(large.batch(step)["clip"], both)
+
+
+def test_crops_of_several_sizes_hold_as_many_pixels(cache: Cache) -> None:
+    batches = Batches(cache, dataclasses.replace(RECIPE, batch=4, crops=(16, 48, 64)))
+    shapes = {batches.batch(step)["clip"].shape for step in range(30)}
+    assert shapes == {(4, 3, 16, 32, 32), (16, 3, 16, 16, 16), (2, 3, 16, 48, 48)}  # none is 64 high
+    assert all(min(entry.shape[1:]) >= 48 for group in batches.pools[48].groups for entry in group)
+
+
+@pytest.mark.parametrize(("speed", "order"), [(2.0, range(0, 32, 2)), (0.5, [i // 2 for i in range(16)])])
+def test_videos_are_sped_up_and_slowed_by_whole_frames(folder: Path, speed: float, order: list[int]) -> None:
+    clip = next(clip for clip in index_folders([folder]).clips if clip.name == "a/0.mp4")
+    whole = read_frames(clip, 48, 0.0, 34)
+    assert np.array_equal(read_frames(clip, 48, 0.0, 16, speed), whole[list(order)])
+
+
+def test_the_speed_of_a_video_hangs_on_the_seed_and_is_prepared_as_it_runs(folder: Path, tmp_path: Path) -> None:
+    objective, index = ToyObjective(), index_folders([folder])
+    recipe = dataclasses.replace(RECIPE, speeds=(0.5, 1.0, 2.0), frames=12)
+    cache = build_cache(index, recipe, tmp_path, objective.prepare, "", workers=1)
+    again = build_cache(index, recipe, tmp_path, objective.prepare, "", workers=1)
+    assert again == cache
+    slowed = [e for e in cache.train if np.array_equal(np.load(e.folder / "clip.npy")[0], np.load(e.folder / "clip.npy")[1])]
+    assert 0 < len(slowed) < len(cache.train)
+    for entry in cache.train:
+        assert np.array_equal(np.load(entry.folder / "base.npy"), np.load(entry.folder / "clip.npy") // 2)

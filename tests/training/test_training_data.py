@@ -1,5 +1,6 @@
 """The index: what is found, what is refused, and in which order."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,7 @@ def test_the_same_file_in_two_folders_counts_once(tmp_path: Path) -> None:
 
 def test_links_are_followed_but_not_in_circles_nor_to_eval(tmp_path: Path) -> None:
     touch(tmp_path / "far" / "a.mp4")
-    touch(tmp_path / "eval" / "b.mp4")
+    touch(tmp_path / "eval" / "b.mp4", 2)
     root = tmp_path / "root"
     root.mkdir()
     (root / "near").symlink_to(tmp_path / "far")
@@ -80,6 +81,41 @@ def test_evaluation_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
     with pytest.raises(TrainingError, match="evaluation"):
         index_folders([tmp_path / "eval" / "s"])
+
+
+def test_evaluation_clips_are_found_by_content_under_any_name(tmp_path: Path) -> None:
+    (tmp_path / "judge").mkdir()
+    (tmp_path / "data").mkdir()
+    for i in range(3):
+        (tmp_path / "data" / f"{i}.mp4").write_bytes(bytes([i] * 100))
+    (tmp_path / "judge" / "other.avi").write_bytes(bytes([7] * 100))
+    index_folders([tmp_path / "data"], evaluation=[tmp_path / "judge"])
+    (tmp_path / "judge" / "same.avi").write_bytes(bytes([1] * 100))
+    with pytest.raises(TrainingError, match=r"1 training videos are evaluation clips: .*1\.mp4"):
+        index_folders([tmp_path / "data"], evaluation=[tmp_path / "judge"])
+    (tmp_path / "judge").rename(tmp_path / "eval")  # found beside the data without being named
+    with pytest.raises(TrainingError, match="evaluation clips"):
+        index_folders([tmp_path / "data"])
+    with pytest.raises(TrainingError, match="not a folder"):
+        index_folders([tmp_path / "data"], evaluation=[tmp_path / "judge"])
+
+
+def test_a_manifest_is_enough_to_keep_evaluation_clips_out(tmp_path: Path) -> None:
+    touch(tmp_path / "data" / "a.mp4", 50)
+    judge = tmp_path / "judge"
+    judge.mkdir()
+    manifest = judge / "MANIFEST.csv"
+    manifest.write_text("file,bytes\nx.mp4,50\n")  # tells too little
+    index_folders([tmp_path / "data"], evaluation=[judge])
+    digest = hashlib.sha256(bytes(50)).hexdigest()
+    manifest.write_text(f"file,bytes,sha256\nx.mp4,51,{digest}\n")
+    index_folders([tmp_path / "data"], evaluation=[judge])
+    manifest.write_text(f"file,bytes,sha256\ny.mp4,9,00\nx.mp4,50,{digest}\n")
+    with pytest.raises(TrainingError, match="evaluation clips"):
+        index_folders([tmp_path / "data"], evaluation=[judge])
+    manifest.write_text("file,bytes,sha256\nx.mp4,many,00\n")
+    with pytest.raises(TrainingError, match="cannot be read"):
+        index_folders([tmp_path / "data"], evaluation=[judge])
 
 
 def test_nothing_to_train_on_is_said(tmp_path: Path) -> None:

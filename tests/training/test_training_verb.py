@@ -1,10 +1,7 @@
 """`vtc train`, with a toy in the place of the objectives."""
 
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
 import typer
@@ -18,9 +15,7 @@ from vtc.training.recipe import recipes
 
 @pytest.fixture
 def verb(monkeypatch: pytest.MonkeyPatch) -> typer.Typer:
-    objectives: Any = ModuleType("vtc.training.objectives")
-    objectives.create = lambda recipe, index, folder, init: (ToyObjective(), ToyModel())
-    monkeypatch.setitem(sys.modules, "vtc.training.objectives", objectives)
+    monkeypatch.setattr("vtc.training.train.create", lambda recipe, index, folder, init: (ToyObjective(), ToyModel()))
     monkeypatch.setitem(recipes, ("toy", "tiny"), RECIPE)
     app = typer.Typer()
     app.command()(train)
@@ -37,6 +32,10 @@ def test_from_a_folder_to_a_bundle(verb: typer.Typer, folder: Path, tmp_path: Pa
     assert {"bundle", "seconds", "training_seconds", "manifest", "held_mse"} <= told.keys()
     assert (tmp_path / "toy-tiny.safetensors").read_text() == "bundle"
     assert "left out" in done.stderr
+    facts = json.loads((tmp_path / "data.json").read_text())
+    assert facts["manifest"] == told["manifest"]
+    assert set(facts["skipped"]) == {"a/broken.mp4", "a/short.mp4"}
+    assert (len(facts["train"]), len(facts["held"])) == (4, 1)
     again = CliRunner().invoke(verb, [*arguments, "--resume"], catch_exceptions=False)
     assert json.loads(again.stdout)["steps"] == 3
     with pytest.raises(TrainingError, match="already"):

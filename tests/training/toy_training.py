@@ -1,5 +1,7 @@
 """A model, an objective and videos that are small enough to train in a test. (A module, so that worker processes find it.)"""
 
+import os
+import signal
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -50,9 +52,12 @@ def brightest(frames: Tensor) -> Tensor:
 
 
 class ToyObjective:
+    """`stop`: at this step the process sends itself the signal `number`, in the midst of the loss."""
+
     prepare_key = "blur-1"
 
-    def __init__(self) -> None:
+    def __init__(self, stop: int | None = None, number: int = signal.SIGTERM) -> None:
+        self.stop, self.number = stop, number
         self.table = torch.arange(256, dtype=torch.uint8)  # a tensor has to survive the way to worker processes
 
     def prepare(self, frames: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -63,6 +68,8 @@ class ToyObjective:
     def loss(
         self, model: nn.Module, batch: dict[str, Tensor], stage: Stage, generator: Generator, step: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
+        if step == self.stop:
+            os.kill(os.getpid(), self.number)
         x = batch["clip"].float().movedim(1, -1) / 255
         noise = torch.randn(x.shape, generator=generator, device=x.device)
         error = (model(x + 0.1 * noise) - x).square().mean()
@@ -105,5 +112,5 @@ def make_folder(root: Path) -> Path:
     (root / "a" / "readme.txt").write_text("not a video by its name")
     for i in range(2):
         make_video(root / "b" / "deeper" / f"{i}.mkv", 50, (80, 64), seed=10 + i)
-    make_video(root / "eval" / "judge.mp4", 34)
+    make_video(root / "eval" / "judge.mp4", 34, seed=99)
     return root

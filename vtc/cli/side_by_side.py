@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from fractions import Fraction
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from vtc.media import SinkInfo, SourceInfo, VideoSink, open_sink
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Picture = NDArray[np.uint8]
-
-GAP = 4
-"""White pixels between two pictures."""
+from vtc.media.picture import Picture, below, beside, save_png
 
 
 class Album:
@@ -72,30 +61,3 @@ class Film:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._sink is not None:
             self._sink.__exit__(kind, error, trace)
-
-
-def beside(first: Picture, second: Picture) -> Picture:
-    """Two pictures of one size as one, a white gap between them."""
-    import numpy as np
-
-    gap = np.full((first.shape[0], GAP, 3), 255, np.uint8)
-    return np.concatenate((first, gap, second), axis=1)
-
-
-def below(pictures: list[Picture]) -> Picture:
-    """Pictures of one size as one, from top to bottom, white gaps between them."""
-    import numpy as np
-
-    gap = np.full((GAP, *pictures[0].shape[1:]), 255, np.uint8)
-    parts = [part for picture in pictures for part in (gap, picture)]
-    return np.concatenate(parts[1:], axis=0)
-
-
-def save_png(path: Path, picture: Picture) -> None:
-    """Write one picture, uint8 [H, W, 3]; it appears whole or not at all."""
-    height, width = picture.shape[:2]
-    with TemporaryDirectory(prefix=f".{path.name}.", dir=path.absolute().parent) as folder:
-        pages = Path(folder) / "pages"
-        with open_sink(f"{pages}/", SinkInfo(width, height, Fraction(1))) as sink:
-            sink.write(picture, 0, 1)
-        os.replace(pages / "000000.png", path)

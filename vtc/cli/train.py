@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "vtc train onedva --data clips/ --size tiny --minutes 15 --out runs/mine",
     "vtc train onedva --data clips/ --out runs/mine --resume",
+    "torchrun --nproc-per-node 8 --no-python vtc train onedva --data clips/ --size base --steps 100000",
 )
 
 
@@ -59,7 +60,16 @@ def train(
         int | None,
         typer.Option("--workers", metavar="N", min=1, help="Processes that fill the cache.", show_default="cores"),
     ] = None,
+    evaluation: Annotated[
+        list[Path] | None,
+        typer.Option("--eval", metavar="DIR", help="A folder of evaluation clips, which must not be trained on; may be repeated."),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Fixes order, crops and noise.")] = 0,
+    accumulate: Annotated[
+        int, typer.Option("--accumulate", min=1, metavar="N", help="Batches that a process takes for a step.")
+    ] = 1,
+    compile: Annotated[bool, typer.Option("--compile", help="Compile the network's blocks; pays on long runs.")] = False,
+    shard: Annotated[bool, typer.Option("--shard", help="Write checkpoints in files of at most 16 MiB.")] = False,
     device: Device = "auto",
     threads: Threads = None,
     json: Json = False,
@@ -68,51 +78,36 @@ def train(
 ) -> None:
     """Train a recipe on folders of videos and write a bundle.
 
-    The folder of the run gets a log (log.jsonl, curves.png), a checkpoint every few minutes and when interrupted, and at
-    the end the bundle. Interrupted runs go on with --resume. Folders called eval are never read.
+    The folder of the run gets a log (log.jsonl, curves.png), pictures of held-out clips, a checkpoint every few minutes
+    and when interrupted, and at the end the bundle. Interrupted runs go on with --resume. Folders called eval are never
+    read. Under torchrun (--no-python vtc train …) every step takes a batch for each process.
     """
     if steps is not None and minutes is not None:
         raise UsageError("a run has a length either in steps or in minutes", "give one of --steps and --minutes")
     if steps is None and minutes is None and not resume:
         raise UsageError("how long?", "give --minutes M or --steps N")
     from vtc.codec.weights import find
-    from vtc.training.cache import build_cache
-    from vtc.training.data import index_folders
-    from vtc.training.loop import Options, run
-    from vtc.training.objectives import create
+    from vtc.training.loop import Options
     from vtc.training.recipe import find_recipe
+    from vtc.training.train import Folders
+    from vtc.training.train import train as train_bundle
 
     chosen = find_recipe(recipe, size)
-    folder = out or Path("runs") / f"{recipe}-{size}"
+    folders = Folders(data, out or Path("runs") / f"{recipe}-{size}", cache, evaluation or ())
     voice = Output(as_json=json, quiet=quiet)
-    length = Options(steps, minutes, options.device(device), threads, seed, resume)
+    place = options.device(device)
+    run = Options(steps, minutes, place, threads, seed, resume, accumulate, compile, shard)
     began = time.monotonic()
     with Display(voice) as display:
-        index = index_folders(data, seed)
-        display.say(f"{len(index.clips)} videos: " + ", ".join(f"{n} of {s}" for s, n in sorted(index.sources.items())))
-        objective, model = create(chosen, index, folder, find(init) if init else None)
-        frames = build_cache(
-            index,
-            chosen,
-            cache or folder / "cache",
-            objective.prepare,
-            objective.prepare_key,
-            seed=seed,
-            workers=workers,
-            reporter=display,
-        )
-        for name, reason in frames.skipped.items():
-            voice.warn(f"{name} is left out: {reason}")
-        display.say(f"{len(frames.train)} videos to train on, {len(frames.held)} held out")
-        outcome = run(chosen, objective, model, frames, folder, length, display)
-        if not outcome.finished:
-            display.say(f"stopped at step {outcome.step}; the checkpoint is written, go on with --resume")
-            raise typer.Exit(130)
-        bundle = folder / f"{recipe}-{size}.safetensors"
-        objective.export(outcome.model, bundle, display.say)
-    values: dict[str, Any] = {"bundle": bundle, "steps": outcome.step, "seconds": time.monotonic() - began}
+        trained = train_bundle(chosen, folders, run, find(init) if init else None, workers, display)
+    outcome, frames = trained.outcome, trained.cache
+    if not outcome.finished:
+        raise typer.Exit(130)
+    if not trained.first:
+        return
+    values: dict[str, Any] = {"bundle": trained.bundle, "steps": outcome.step, "seconds": time.monotonic() - began}
     values |= {"training_seconds": outcome.elapsed, "videos": len(frames.train), "skipped": len(frames.skipped)}
-    voice.done({**values, "manifest": frames.manifest, **outcome.figures}, f"{bundle}: {outcome.step} steps")
+    voice.done({**values, "manifest": frames.manifest, **outcome.figures}, f"{trained.bundle}: {outcome.step} steps")
 
 
 class Display(Reporter):
@@ -139,11 +134,21 @@ class Display(Reporter):
         self.bar.update(self.task, completed=done, total=total, description=f"{done} of {total} videos cached")
 
     def progress(self, position: float, line: dict[str, Any]) -> None:
-        text = " ".join(
-            f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in line.items()
-        )
-        self.bar.update(self.task, completed=position, total=1.0, description=escape(text))
+        self.bar.update(self.task, completed=position, total=1.0, description=escape(described(line)))
 
     def say(self, text: str) -> None:
         if not self.voice.quiet:
             self.bar.console.print(escape(text), highlight=False, soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        self.voice.warn(text)
+
+
+def described(line: dict[str, Any]) -> str:
+    """A line of the log for people: step and stage, losses, speed."""
+    if "clips/s" not in line:  # of an evaluation
+        return "  ".join([f"step {line['step']}", *(f"{k} {v:.4g}" for k, v in line.items() if k not in ("step", "elapsed"))])
+    speed = {"step", "stage", "lr", "clips/s", "gflop/s", "peak", "wait", "elapsed"}
+    losses = " ".join(f"{name} {value:.3g}" for name, value in line.items() if name not in speed)
+    fast = f"{line['clips/s']:.3g} clips/s, {line['gflop/s']:.3g} GFLOP/s ({line['peak']:.0%} of peak)"
+    return f"step {line['step']} {line['stage']}  {losses}  {fast}, wait {line['wait']:.1%}"

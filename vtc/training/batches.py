@@ -1,73 +1,83 @@
 """From cached videos to batches: which clip, which crop, which flip, all a pure function of seed and step.
 
-Every item draws from a generator of its own, seeded by (seed, step, place in the batch), so a run can be resumed at
-any step and a batch can be shared out among processes without changing what is seen.
+Every item draws from a generator of its own, seeded by (seed, step, place in the step), so a run can be resumed at any
+step and a step can be shared out among processes without changing what is seen.
 """
 
 import os
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import lru_cache
-from pathlib import Path
+from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from vtc.training.cache import STRIDE, Cache, Entry
+from vtc.training.frames import Array, DeviceFrames, DiskFrames, Frames
 from vtc.training.recipe import GRID, Recipe
 
-Arrays = dict[str, np.ndarray]
+Arrays = Mapping[str, Array]
+Batch = dict[str, Tensor]
 
 
-@lru_cache(maxsize=8192)
-def _map(path: Path) -> np.ndarray:
-    array: np.ndarray = np.load(path, mmap_mode="r")
-    return array
+@dataclass(frozen=True)
+class Box:
+    """A clip within a video: `frames` from `start` on, a square of `crop` pixels from (`top`, `left`) on, mirrored or not."""
 
+    start: int
+    frames: int
+    top: int
+    left: int
+    crop: int
+    flip: bool = False
 
-def cut(entry: Entry, start: int, frames: int, top: int, left: int, crop: int, flip: bool) -> Arrays:
-    """The same box of all arrays of a video: pictures as [C, T, H, W] (mirrored where `flip`), sequences as [T].
+    def cut(self, arrays: Arrays, size: tuple[int, int]) -> Arrays:
+        """The same box of all arrays of a video of `size` (height, width): pictures as [C, T, H, W], sequences as [T].
 
-    Arrays on the grid of tokens, [T/4, C, H/16, W/16], are cut where the tokens of the box are.
-    """
-    arrays: Arrays = {}
-    for name in entry.arrays:
-        whole = _map(entry.folder / f"{name}.npy")
-        stride = 1 if whole.ndim == 1 or whole.shape[2:] == entry.shape[1:] else GRID
-        every = 1 if stride == 1 else STRIDE
-        piece = whole[start // every : (start + frames) // every]
-        if piece.ndim == 4:
-            rows, columns = (slice(at // stride, (at + crop) // stride) for at in (top, left))
-            piece = piece[:, :, rows, columns].swapaxes(0, 1)
-            piece = piece[..., ::-1] if flip else piece
-        arrays[name] = np.ascontiguousarray(piece)
-    return arrays
+        Arrays on the grid of tokens, [T/4, C, H/16, W/16], are cut where the tokens of the box are.
+        """
+        return {name: self._piece(whole, size) for name, whole in arrays.items()}
+
+    def _piece(self, whole: Array, size: tuple[int, int]) -> Array:
+        picture = whole.ndim == 1 or tuple(whole.shape[2:]) == size
+        time, space = (1, 1) if picture else (STRIDE, GRID)
+        piece = whole[self.start // time : (self.start + self.frames) // time]
+        if piece.ndim == 1:
+            return piece
+        rows, columns = (slice(at // space, (at + self.crop) // space) for at in (self.top, self.left))
+        piece = piece[:, :, rows, columns].swapaxes(0, 1)
+        if not self.flip:
+            return piece
+        return piece.flip(-1) if isinstance(piece, Tensor) else piece[..., ::-1]
 
 
 class Batches:
-    """Batches of a recipe from a cache: `batch(step)` is a dict of tensors, `clip` uint8 [B, 3, T, H, W] and the
-    others.
+    """Batches of a recipe from a cache, each a dict of tensors: `clip` uint8 [B, 3, T, H, W] and the others.
 
     Sources are drawn with weight ~ sqrt(number of their videos), so that a large one does not drown the rest. Crops
-    start on multiples of 16 pixels, and of 16 frames where there are prepared arrays (segments start there).
+    start on multiples of 16 pixels, and of 16 frames where there are prepared arrays (segments start there). `frames`
+    tells where the arrays lie, and so on which device batches are made.
     """
 
-    def __init__(self, cache: Cache, recipe: Recipe, seed: int = 0) -> None:
+    def __init__(self, cache: Cache, recipe: Recipe, seed: int = 0, frames: Frames | None = None) -> None:
         self.recipe, self.seed, self.held = recipe, seed, cache.held or cache.train
-        sources = sorted({entry.source for entry in cache.train})
-        self.groups = [[entry for entry in cache.train if entry.source == source] for source in sources]
-        weights = np.sqrt([len(group) for group in self.groups])
-        self.weights = weights / weights.sum()
+        self.frames = frames or DiskFrames()
+        self.pools = {crop: _Pool.of(cache.train, crop) for crop in (recipe.crop, *recipe.crops)}
+        self.crops = [crop for crop in (recipe.crop, *recipe.crops) if self.pools[crop].groups]
 
-    def batch(self, step: int) -> dict[str, Tensor]:
-        """The batch of a step."""
-        return _stack([self._item(np.random.default_rng([self.seed, step, i])) for i in range(self.recipe.batch)])
+    def batch(self, step: int, part: int = 0) -> Batch:
+        """The batch of a step; `part` counts the batches of a step that has several."""
+        crop = self.crops[np.random.default_rng([self.seed, step]).integers(len(self.crops))]
+        count = max(1, round(self.recipe.batch * self.recipe.crop**2 / crop**2))
+        places = range(part * count, (part + 1) * count)
+        return _stack([self._item(np.random.default_rng([self.seed, step, place]), crop) for place in places])
 
-    def held_out(self, count: int = 8) -> list[dict[str, Tensor]]:
+    def held_out(self, count: int = 8) -> list[Batch]:
         """Up to `count` batches of one from the held-out videos: first frames, middle of the picture. (From the
         training videos where there is nothing else.)
         """
@@ -75,36 +85,72 @@ class Batches:
         clips = []
         for entry in sorted(self.held, key=lambda entry: entry.folder.name)[:count]:
             top, left = ((size - crop) // 2 // GRID * GRID for size in entry.shape[1:])
-            clips.append(_stack([cut(entry, 0, self.recipe.frames, top, left, crop, flip=False)]))
+            clips.append(_stack([self._cut(entry, Box(0, self.recipe.frames, top, left, crop))]))
         return clips
 
-    def _item(self, rng: np.random.Generator) -> Arrays:
-        group = self.groups[rng.choice(len(self.groups), p=self.weights)]
+    def _item(self, rng: np.random.Generator, crop: int) -> Arrays:
+        pool, frames = self.pools[crop], self.recipe.frames
+        group = pool.groups[rng.choice(len(pool.groups), p=pool.weights)]
         entry = group[rng.integers(len(group))]
         total, height, width = entry.shape
-        frames, crop = self.recipe.frames, self.recipe.crop
         grid = GRID if len(entry.arrays) > 1 else 1
         start = int(rng.integers((total - frames) // grid + 1)) * grid
         top, left = (int(rng.integers((size - crop) // GRID + 1)) * GRID for size in (height, width))
-        return cut(entry, start, frames, top, left, crop, flip=bool(rng.random() < 0.5))
+        return self._cut(entry, Box(start, frames, top, left, crop, flip=bool(rng.random() < 0.5)))
+
+    def _cut(self, entry: Entry, box: Box) -> Arrays:
+        return box.cut(self.frames(entry), entry.shape[1:])
 
 
-def _stack(items: list[Arrays]) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(np.stack([item[name] for item in items])) for name in items[0]}
+@dataclass(frozen=True)
+class _Pool:
+    """The videos that are large enough for a crop, by source, and how likely each source is drawn."""
+
+    groups: list[list[Entry]]
+    weights: np.ndarray
+
+    @classmethod
+    def of(cls, entries: Sequence[Entry], crop: int) -> "_Pool":
+        large = [entry for entry in entries if min(entry.shape[1:]) >= crop]
+        sources = sorted({entry.source for entry in large})
+        groups = [[entry for entry in large if entry.source == source] for source in sources]
+        weights = np.sqrt([len(group) for group in groups])
+        return cls(groups, weights / max(weights.sum(), 1.0))
+
+
+def _stack(items: Sequence[Arrays]) -> Batch:
+    """Items of one size as a batch, on the device that their arrays are on."""
+    columns: dict[str, list[Any]] = {name: [item[name] for item in items] for name in items[0]}
+    return {
+        name: torch.stack(column) if isinstance(column[0], Tensor) else torch.from_numpy(np.stack(column))
+        for name, column in columns.items()
+    }
 
 
 class Loader:
-    """Batches from step `start` on, made ahead by threads and moved to `device`; `waited` sums the seconds of
-    waiting.
+    """The batches of each step from `start` on, `parts` of them from number `first` on, moved to `device`; `waited` sums
+    the seconds of waiting.
+
+    Batches from the disk are made ahead by threads; those on the device are made when they are asked for.
     """
 
-    def __init__(self, batches: Batches, start: int, device: torch.device, threads: int = 0, ahead: int = 8) -> None:
+    def __init__(
+        self,
+        batches: Batches,
+        start: int,
+        device: torch.device,
+        first: int = 0,
+        parts: int = 1,
+        threads: int = 0,
+        ahead: int = 8,
+    ) -> None:
         threads = threads or max(2, min(8, (os.cpu_count() or 1) // 2))
-        self.batches, self.device, self.ahead = batches, device, ahead
+        self.batches, self.device, self.parts = batches, device, range(first, first + parts)
+        self.ahead = 0 if isinstance(batches.frames, DeviceFrames) else max(2, ahead // parts)
         self.waited = 0.0
         self._next = start
         self._pool = ThreadPoolExecutor(threads, "batches")
-        self._queue: deque[Future[dict[str, Tensor]]] = deque()
+        self._queue: deque[list[Future[Batch]]] = deque()
 
     def __enter__(self) -> "Loader":
         return self
@@ -114,18 +160,22 @@ class Loader:
     ) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+    def __iter__(self) -> Iterator[list[Batch]]:
         return self
 
-    def __next__(self) -> dict[str, Tensor]:
-        while len(self._queue) < self.ahead:
-            self._queue.append(self._pool.submit(self._make, self._next))
-            self._next += 1
+    def __next__(self) -> list[Batch]:
         began = time.perf_counter()
-        batch = self._queue.popleft().result()
+        if self.ahead:
+            while len(self._queue) < self.ahead:
+                self._queue.append([self._pool.submit(self._make, self._next, part) for part in self.parts])
+                self._next += 1
+            made = [future.result() for future in self._queue.popleft()]
+        else:
+            made = [self.batches.batch(self._next, part) for part in self.parts]
+            self._next += 1
         self.waited += time.perf_counter() - began
-        return {name: tensor.to(self.device, non_blocking=True) for name, tensor in batch.items()}
+        return [{name: t.to(self.device, non_blocking=True) for name, t in batch.items()} for batch in made]
 
-    def _make(self, step: int) -> dict[str, Tensor]:
-        batch = self.batches.batch(step)
+    def _make(self, step: int, part: int) -> Batch:
+        batch = self.batches.batch(step, part)
         return {name: tensor.pin_memory() for name, tensor in batch.items()} if self.device.type == "cuda" else batch

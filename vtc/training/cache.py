@@ -30,11 +30,14 @@ STRIDE = 4
 
 @dataclass(frozen=True)
 class Job:
-    """One video to be cached: what is read, at which short side, from which share of its length, into which folder."""
+    """One video to be cached: what is read, at which short side, from which share of its length, how fast, into which
+    folder.
+    """
 
     clip: Clip
     side: int
     start: float
+    speed: float
     seed: int
     frames: int
     folder: Path
@@ -88,13 +91,16 @@ def build_cache(
     return _select(index, recipe, jobs)
 
 
-def read_frames(clip: Clip, side: int, start: float, frames: int) -> np.ndarray:
+def read_frames(clip: Clip, side: int, start: float, frames: int, speed: float = 1.0) -> np.ndarray:
     """Up to `frames` frames of a video as uint8 [T, 3, H, W], short side `side`, from the share `start` in [0, 1] of
-    what can be.
+    what can be, `speed` of its frames for each.
 
     H and W are cropped about the centre to multiples of 16. Raises `MediaError` for files that cannot be decoded.
     """
     from vtc.media import float_to_rgb8, open_source, rgb_to_float
+
+    order = (np.arange(frames) * speed).astype(int)  # which frame stands at each place: left out or shown again, never mixed
+    wanted = int(order[-1]) + 1
 
     def read(begin: float | None) -> list[np.ndarray]:
         pictures: list[np.ndarray] = []
@@ -102,22 +108,23 @@ def read_frames(clip: Clip, side: int, start: float, frames: int) -> np.ndarray:
             for frame in source.frames():
                 rgb = frame.rgb if frame.rgb.dtype == np.uint8 else float_to_rgb8(rgb_to_float(frame.rgb))
                 pictures.append(_trim(rgb))
-                if len(pictures) == frames:
+                if len(pictures) == wanted:
                     break
         return pictures
 
     with open_source(clip.path) as source:
         info = source.info
     rate = float(info.frame_rate or 25)
-    begin = start * max(0.0, (info.duration or 0.0) - (frames + 1) / rate)
+    begin = start * max(0.0, (info.duration or 0.0) - (wanted + 1) / rate)
     pictures = read(begin if begin > 0 else None)
-    if len(pictures) < frames and begin > 0:
+    if len(pictures) < wanted and begin > 0:
         pictures = read(None)
     if not pictures:
         return np.zeros((0, 3, GRID, GRID), np.uint8)
     if len({picture.shape for picture in pictures}) > 1:
         raise TrainingError(f"{clip.name}: the picture's size changes within the video")
-    return np.ascontiguousarray(np.stack(pictures).transpose(0, 3, 1, 2))
+    shown = [pictures[i] for i in order if i < len(pictures)]
+    return np.ascontiguousarray(np.stack(shown).transpose(0, 3, 1, 2))
 
 
 def _trim(rgb: np.ndarray) -> np.ndarray:
@@ -128,13 +135,14 @@ def _trim(rgb: np.ndarray) -> np.ndarray:
 
 
 def _job(clip: Clip, recipe: Recipe, folder: Path, prepare_key: str, seed: int) -> Job:
-    """Draw a video's side and start, and name its folder by everything that the arrays depend on."""
+    """Draw a video's side, start and speed, and name its folder by everything that the arrays depend on."""
     own = int.from_bytes(hashlib.sha256(f"{seed}:{clip.name}:{clip.size}".encode()).digest()[:8], "little")
     rng = np.random.default_rng(own)
-    side, start = int(rng.choice(recipe.sides)), float(rng.random())
+    side, start, speed = int(rng.choice(recipe.sides)), float(rng.random()), float(rng.choice(recipe.speeds))
     frames = recipe.cache_frames // STRIDE * STRIDE
-    key = json.dumps([clip.name, clip.size, side, start, own, frames, prepare_key])
-    return Job(clip, side, start, own, frames, folder / hashlib.sha256(key.encode()).hexdigest()[:24])
+    facts = [clip.name, clip.size, side, start, own, frames, prepare_key]
+    key = json.dumps(facts if speed == 1 else [*facts, speed])
+    return Job(clip, side, start, speed, own, frames, folder / hashlib.sha256(key.encode()).hexdigest()[:24])
 
 
 def _fill(job: Job, prepare: Prepare) -> None:
@@ -142,7 +150,7 @@ def _fill(job: Job, prepare: Prepare) -> None:
     arrays: dict[str, np.ndarray] = {}
     note: dict[str, object] = {"name": job.clip.name}
     try:
-        frames = read_frames(job.clip, job.side, job.start, job.frames)
+        frames = read_frames(job.clip, job.side, job.start, job.frames, job.speed)
     except (VtcError, OSError, ValueError) as error:
         note["skipped"] = str(error).splitlines()[0] if str(error) else type(error).__name__
     else:

@@ -1,7 +1,7 @@
-"""Checkpoints: one safetensors file with all tensors of a run and its state as JSON in the file's metadata.
+"""Checkpoints: all tensors of a run and its state as JSON, in one safetensors file or, on request, in shards of 16 MiB.
 
-Names are `model/…`, `average/…` and `adam/exp_avg/…`. One file, written aside and renamed, is whole or not there at
-all.
+Names of tensors are `model/…`, `average/…` and `adam/exp_avg/…`. One file, written aside and renamed, is whole or not
+there at all; of shards the same holds for their index.
 """
 
 import json
@@ -15,13 +15,26 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vtc.errors import TrainingError
+from vtc.training import shards
 
 Tensors = dict[str, Tensor]
 
 
-def save_tensors(path: Path, tensors: Tensors, state: dict[str, Any] | None = None) -> None:
-    """Write tensors (on any device) and `state` to `path` atomically."""
-    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+def has_tensors(folder: Path, name: str) -> bool:
+    """Whether `write_tensors` left something of that name."""
+    return _whole(folder, name).exists() or shards.index_of(folder, name).exists()
+
+
+def write_tensors(
+    folder: Path, name: str, tensors: Tensors, state: dict[str, Any] | None = None, sharded: bool = False
+) -> None:
+    """Write tensors (on any device) and `state` to `folder` under `name`, in the place of what has that name."""
+    plain = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
+    if sharded:
+        shards.write(folder, name, plain, state or {})
+        _whole(folder, name).unlink(missing_ok=True)
+        return
+    path = _whole(folder, name)
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         save_file(plain, part, {"state": json.dumps(state)} if state else None)
@@ -30,16 +43,24 @@ def save_tensors(path: Path, tensors: Tensors, state: dict[str, Any] | None = No
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+    shards.remove(folder, name)
 
 
-def load_tensors(path: Path) -> tuple[Tensors, dict[str, Any]]:
-    """Tensors (on the CPU) and state of a file of `save_tensors`."""
+def read_tensors(folder: Path, name: str) -> tuple[Tensors, dict[str, Any]]:
+    """Tensors (on the CPU) and state that `write_tensors` left."""
+    path = _whole(folder, name)
     try:
+        if not path.exists():
+            return shards.read(folder, name)
         with safe_open(path, framework="pt") as file:
             state = json.loads((file.metadata() or {}).get("state", "{}"))
-            return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError, ValueError) as error:
+            return {key: file.get_tensor(key) for key in file.keys()}, state  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise TrainingError(f"{path} cannot be read: {error}", "start a new run in another folder") from error
+
+
+def _whole(folder: Path, name: str) -> Path:
+    return folder / f"{name}.safetensors"
 
 
 def gather(model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> Tensors:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vtc.errors import TrainingError
+from vtc.training.leakage import MANIFEST, check_leakage
 
 ENDINGS = frozenset(
     ["3gp", "avi", "flv", "gif", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "ogv", "ts", "webm", "wmv", "y4m"]
@@ -54,12 +55,13 @@ class Index:
         return dict(counts)
 
 
-def index_folders(folders: Sequence[Path], seed: int = 0) -> Index:
+def index_folders(folders: Sequence[Path], seed: int = 0, evaluation: Sequence[Path] = ()) -> Index:
     """Index every video under `folders`, in an order that depends on names and `seed` alone.
 
     Folders called `eval` below a data folder are passed over, and evaluation folders themselves are refused. A file
     that two data folders hold under one name with one size counts once. Raises `TrainingError` where nothing can be
-    found.
+    found, and where a video is one of those in the folders `evaluation`, or in a folder called `eval` in or beside a
+    data folder, or listed there in a MANIFEST.csv.
     """
     if not folders:
         raise TrainingError("no training data was named", "give a folder of videos with --data")
@@ -73,6 +75,7 @@ def index_folders(folders: Sequence[Path], seed: int = 0) -> Index:
         raise TrainingError(
             f"no videos under {', '.join(str(f) for f in folders)}", "it looks for mp4, mkv, webm, mov, …"
         )
+    _keep_apart([clip.path for clip in found.values()], folders, evaluation)
     manifest = hashlib.sha256()
     for name, size in sorted(found):
         manifest.update(f"{name}\0{size}\n".encode())
@@ -90,16 +93,27 @@ def _refuse(root: Path) -> None:
             raise TrainingError(f"{root} holds evaluation clips", "train on other clips, or figures would mean nothing")
 
 
-def _walk(root: Path) -> Iterator[Clip]:
-    """The videos under `root`, links followed, hidden names and `eval` folders passed over."""
+def _keep_apart(training: Sequence[Path], folders: Sequence[Path], evaluation: Sequence[Path]) -> None:
+    """Compare training files with those of evaluation folders, named or found."""
+    for folder in evaluation:
+        if not folder.is_dir():
+            raise TrainingError(f"{folder} is not a folder", "--eval takes a folder of clips that are kept for evaluation")
+    near = {place / "eval" for folder in folders for place in (Path(folder), Path(folder).resolve().parent)}
+    apart = [*evaluation, *sorted(folder for folder in near if folder.is_dir())]
+    judged = [clip.path for folder in apart for clip in _walk(folder, evaluation=True)]
+    check_leakage(training, judged, [folder / MANIFEST for folder in apart if (folder / MANIFEST).is_file()])
+
+
+def _walk(root: Path, evaluation: bool = False) -> Iterator[Clip]:
+    """The videos under `root`, links followed, hidden names and (unless `evaluation`) `eval` folders passed over."""
     seen: set[str] = set()
     for folder, folders, files in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
-        if real in seen or os.path.basename(real).lower() == "eval":
+        if real in seen or (not evaluation and os.path.basename(real).lower() == "eval"):
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and f.lower() != "eval")
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and (evaluation or f.lower() != "eval"))
         for file in files:
             if file.startswith(".") or file.rpartition(".")[2].lower() not in ENDINGS:
                 continue

@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from vtc.errors import TrainingError
+from vtc.training.parallel import ALONE, World
 
 
 class Meter:
     """Means of the parts of the loss since the last reading; they stay on the device until they are read."""
 
-    def __init__(self) -> None:
+    def __init__(self, world: World = ALONE) -> None:
+        self._world = world
         self._parts: dict[str, list[Tensor]] = defaultdict(list)
 
     def add(self, parts: dict[str, Tensor]) -> None:
@@ -24,21 +26,24 @@ class Meter:
             self._parts[name].append(part)
 
     def read(self) -> dict[str, float]:
-        """The means, empty when nothing was added, and begin anew. Checks as `check` does."""
-        means = self._means()
-        self.check()
+        """The means over all processes, empty when nothing was added, and begin anew. Checks as `check` does."""
+        means = self._world.mean(self._means())
+        _check(means)
         self._parts.clear()
         return means
 
     def check(self) -> None:
         """Raise `TrainingError` when the loss or the gradient is no longer a number."""
-        means = self._means()
-        if not all(math.isfinite(means.get(name, 0.0)) for name in ("loss", "norm")):
-            hint = "resume from the last checkpoint, or start again with a lower learning rate"
-            raise TrainingError("the loss is no longer a finite number", hint)
+        _check(self._means())
 
     def _means(self) -> dict[str, float]:
         return {name: torch.stack(parts).float().mean().item() for name, parts in self._parts.items()}
+
+
+def _check(means: dict[str, float]) -> None:
+    if not all(math.isfinite(means.get(name, 0.0)) for name in ("loss", "norm")):
+        hint = "resume from the last checkpoint, or start again with a lower learning rate"
+        raise TrainingError("the loss is no longer a finite number", hint)
 
 
 class RunLog:
@@ -76,7 +81,7 @@ def draw_curves(lines: list[dict[str, Any]], path: Path) -> None:
         from matplotlib.figure import Figure
     except ImportError:
         return
-    machine = {"step", "lr", "stage", "clips/s", "wait", "elapsed"}
+    machine = {"step", "lr", "stage", "clips/s", "gflop/s", "peak", "wait", "elapsed"}
     series: dict[str, tuple[list[int], list[float]]] = defaultdict(lambda: ([], []))
     for line in lines:
         for name, value in line.items():

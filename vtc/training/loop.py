@@ -3,33 +3,39 @@
 import json
 import signal
 import threading
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from vtc.codec.memory import reuse_memory
 from vtc.errors import TrainingError, UsageError
 from vtc.training.batches import Batches, Loader
 from vtc.training.cache import Cache
-from vtc.training.checkpoint import save_tensors
-from vtc.training.log import Meter, RunLog
+from vtc.training.checkpoint import has_tensors, write_tensors
+from vtc.training.compute import compile_blocks
+from vtc.training.frames import DeviceFrames, DiskFrames, Frames, fits
 from vtc.training.objective import Objective
+from vtc.training.parallel import ALONE, World
 from vtc.training.recipe import Recipe
 from vtc.training.report import Reporter
 from vtc.training.schedule import Schedule, stage_at
-from vtc.training.trainer import Trainer
+from vtc.training.trainer import CHECKPOINT, Trainer
+from vtc.training.watch import Rhythm, Watch
 
-CHECKPOINT, EMA = "checkpoint.safetensors", "ema.safetensors"
+EMA = "ema"
 
 
 @dataclass(frozen=True)
 class Options:
-    """How long, where and how watched. Exactly one of steps and minutes (on resuming, none: as before)."""
+    """How long, where and how watched. Exactly one of steps and minutes (on resuming, none: as before).
+
+    accumulate: batches of the recipe that each process takes for a step; compile: compile the network's blocks; shard:
+    write checkpoints in files of at most 16 MiB.
+    """
 
     steps: int | None = None
     minutes: float | None = None
@@ -37,9 +43,10 @@ class Options:
     threads: int | None = None
     seed: int = 0
     resume: bool = False
-    checkpoint_minutes: float = 3.0
-    evaluate_minutes: float = 5.0
-    log_every: int = 10
+    accumulate: int = 1
+    compile: bool = False
+    shard: bool = False
+    rhythm: Rhythm = field(default_factory=Rhythm)
 
 
 @dataclass(frozen=True)
@@ -55,22 +62,26 @@ class Outcome:
     model: nn.Module
 
 
-def pick_device(name: str) -> torch.device:
-    """The device of `--device`: auto, cpu, cuda or cuda:N."""
+def pick_device(name: str, world: World = ALONE) -> torch.device:
+    """The device of `--device`: auto, cpu, cuda or cuda:N. Each of several processes has a GPU of its own."""
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise UsageError(
             f"{name} is not at hand: torch finds no CUDA device", "leave --device out, or install torch with CUDA"
         )
+    if name == "cuda" and world.size > 1:
+        return torch.device("cuda", world.local)
     return torch.device(name)
 
 
 class StopSignal:
-    """Turns SIGTERM and the first SIGINT into `asked`; a second SIGINT interrupts at once."""
+    """Turns SIGTERM and the first SIGINT into `asked`. A second SIGINT interrupts at once, but for several processes,
+    which are sent it twice: by the terminal and by torchrun.
+    """
 
-    def __init__(self) -> None:
-        self.asked = False
+    def __init__(self, world: World = ALONE) -> None:
+        self.asked, self._patient = False, world.size > 1
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "StopSignal":
@@ -85,7 +96,7 @@ class StopSignal:
             signal.signal(number, handler)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked and number == signal.SIGINT:
+        if self.asked and number == signal.SIGINT and not self._patient:
             raise KeyboardInterrupt
         self.asked = True
 
@@ -98,140 +109,73 @@ def run(
     out: Path,
     options: Options,
     reporter: Reporter | None = None,
+    world: World = ALONE,
 ) -> Outcome:
-    """Train `model` and leave checkpoint, log, curves and, at the end, the averaged weights in the folder `out`.
+    """Train `model` and leave checkpoint, log, curves, pictures and, at the end, the averaged weights in the folder `out`.
 
-    On the CPU, a run that was stopped and resumed ends with the very weights of one that was not (given steps, not
-    minutes, and the same number of threads). Raises `TrainingError` for a folder that holds another run and for losses
-    that stop being numbers.
+    Every process of `world` calls this with the same arguments; only the first writes. On the CPU, a run that was
+    stopped and resumed ends with the very weights of one that was not (given steps, not minutes, and the same number of
+    threads), and so does one that two processes share. Raises `TrainingError` for a folder that holds another run and
+    for losses that stop being numbers.
     """
-    device = pick_device(options.device)
+    device = pick_device(options.device, world)
     reuse_memory()
     if options.threads:
         torch.set_num_threads(options.threads)
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.benchmark = True
     out.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(recipe, objective, model, device, options.seed)
+    trainer = Trainer(recipe, objective, model, device, options.seed, world)
     state = _begin(trainer, cache, out, options)
+    if options.compile:
+        compile_blocks(trainer.model)
     schedule = Schedule(state["steps"], state["minutes"], recipe.warmup)
-    batches = Batches(cache, recipe, options.seed)
-    reporter = reporter or Reporter()
-    with StopSignal() as stop, Loader(batches, trainer.step, device) as loader:
-        watch = _Watch(trainer, loader, schedule, batches.held_out(), out, state, options, reporter)
-        if trainer.step == 0:
+    frames: Frames = DeviceFrames((*cache.train, *cache.held), device) if fits((*cache.train, *cache.held), device) else DiskFrames()
+    batches = Batches(cache, recipe, options.seed, frames)
+    parts = state["batches"] // world.size
+    with (
+        StopSignal(world) as stop,
+        Loader(batches, trainer.step, device, first=world.rank * parts, parts=parts) as loader,
+    ):
+        held, reporter = batches.held_out(), reporter or Reporter()
+        watch = Watch(trainer, loader, schedule, held, out, state, options.rhythm, reporter, options.shard)
+        while True:
+            position, stopped = world.agree(watch.position, stop.asked)
+            if stopped or position >= 1:
+                break
+            stage, lr_scale = stage_at(recipe.stages, position), schedule.lr_scale(position)
+            taken = next(loader)
+            watch.weigh(taken, stage)
+            watch.meter.add(trainer.advance(taken, stage, lr_scale))
+            watch.look(stage, lr_scale * recipe.lr)
+        watch.save()
+        finished = position >= 1
+        if finished and world.first:
             watch.evaluate()
-        while watch.position < 1 and not stop.asked:
-            position = watch.position
-            stage = stage_at(recipe.stages, position)
-            watch.meter.add(trainer.advance(next(loader), stage, schedule.lr_scale(position)))
-            watch.look(stage.name, schedule.lr_scale(position) * recipe.lr)
-        return watch.end()
+            write_tensors(out, EMA, trainer.average.model.state_dict(), sharded=options.shard)
+    return Outcome(finished, trainer.step, watch.elapsed, watch.figures, trainer.average.model)
 
 
 def _begin(trainer: Trainer, cache: Cache, out: Path, options: Options) -> dict[str, Any]:
     """The state of a new run, or of the one in `out` when resuming."""
-    path = out / CHECKPOINT
+    world = trainer.world
     fixed = {"recipe": json.loads(trainer.recipe.to_json()), "manifest": cache.manifest, "seed": options.seed}
     length = {"steps": options.steps, "minutes": options.minutes}
     if not options.resume:
-        if path.exists():
+        if has_tensors(out, CHECKPOINT):
             raise TrainingError(f"{out} holds a run already", "go on with --resume, or name another folder with --out")
-        return {**fixed, **length, "elapsed": 0.0}
-    if not path.exists():
+        return {**fixed, **length, "batches": options.accumulate * world.size, "elapsed": 0.0}
+    if not has_tensors(out, CHECKPOINT):
         raise TrainingError(f"{out} holds no checkpoint to resume", "leave --resume out to start")
-    state = trainer.restore(path)
+    state = {"batches": 1, **trainer.restore(out)}
+    state["recipe"] = Recipe.completed(state["recipe"])
     for name, value in fixed.items():
         if state.get(name) != value:
             raise TrainingError(
                 f"the run in {out} was made with another {name}", "resume with what it was started with"
             )
+    if state["batches"] % world.size:
+        shared = f"{state['batches']} batches a step, which {world.size} processes cannot share"
+        raise TrainingError(f"the run in {out} takes {shared}", "resume with as many processes as it was started with")
     return {**state, **length} if any(length.values()) else state
-
-
-class _Watch:
-    """The clock of a run, and what happens by it: log lines, evaluations, checkpoints."""
-
-    def __init__(
-        self,
-        trainer: Trainer,
-        loader: Loader,
-        schedule: Schedule,
-        held: list[dict[str, Tensor]],
-        out: Path,
-        state: dict[str, Any],
-        options: Options,
-        reporter: Reporter,
-    ) -> None:
-        self.trainer, self.loader, self.schedule, self.reporter = trainer, loader, schedule, reporter
-        self.out, self.state, self.options = out, state, options
-        self.held = [{name: tensor.to(trainer.device) for name, tensor in clip.items()} for clip in held]
-        self.log, self.meter = RunLog(out, trainer.step), Meter()
-        self.figures: dict[str, float] = {}
-        self._zero = time.monotonic() - state["elapsed"]
-        self._saved = self._judged = self._marked = self.elapsed
-        self._paused, self._waited, self._steps = 0.0, 0.0, trainer.step
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds of training so far, those before a resumption included."""
-        return time.monotonic() - self._zero
-
-    @property
-    def position(self) -> float:
-        """Share of the schedule that is behind, in [0, 1]."""
-        return self.schedule.position(self.trainer.step, self.elapsed)
-
-    def look(self, stage: str, lr: float) -> None:
-        """After a step: do what is due."""
-        if self.trainer.step % self.options.log_every == 0:
-            self.record(stage, lr)
-        if self.elapsed - self._judged >= 60 * self.options.evaluate_minutes:
-            self.evaluate()
-        if self.elapsed - self._saved >= 60 * self.options.checkpoint_minutes:
-            self.save()
-
-    def record(self, stage: str, lr: float) -> None:
-        """Write a log line over the steps since the last one."""
-        means = self.meter.read()
-        spent = max(1e-9, self.elapsed - self._marked - self._paused)
-        clips = (self.trainer.step - self._steps) * self.trainer.recipe.batch
-        line = {"step": self.trainer.step, "stage": stage, **means, "lr": lr, "clips/s": clips / spent}
-        line |= {"wait": (self.loader.waited - self._waited) / spent, "elapsed": self.elapsed}
-        self._tell(line)
-        self._marked, self._paused = self.elapsed, 0.0
-        self._waited, self._steps = self.loader.waited, self.trainer.step
-
-    def _tell(self, line: dict[str, Any]) -> None:
-        rounded = {name: round(value, 7) if isinstance(value, float) else value for name, value in line.items()}
-        self.log.write(rounded)
-        self.reporter.progress(self.position, rounded)
-
-    def evaluate(self) -> None:
-        """Judge the averaged weights on the held-out clips."""
-        began = self.elapsed
-        with torch.no_grad():  # not inference mode: what models keep in caches must stay fit for training
-            self.figures = self.trainer.objective.evaluate(self.trainer.average.model, self.held)
-        self._tell({"step": self.trainer.step, **self.figures, "elapsed": self.elapsed})
-        self.reporter.say(f"step {self.trainer.step}: " + ", ".join(f"{k} {v:.4g}" for k, v in self.figures.items()))
-        self.log.draw()
-        self._judged = self.elapsed
-        self._paused += self.elapsed - began
-
-    def save(self) -> None:
-        """Write the checkpoint, unless the loss went wrong since the last look."""
-        began = self.elapsed
-        self.meter.check()
-        self.trainer.save(self.out / CHECKPOINT, {**self.state, "elapsed": self.elapsed})
-        self._saved = self.elapsed
-        self._paused += self.elapsed - began
-
-    def end(self) -> Outcome:
-        """Leave the run so that it can go on, or so that it is finished."""
-        self.save()
-        finished = self.position >= 1
-        if finished:
-            self.evaluate()
-            save_tensors(self.out / EMA, self.trainer.average.model.state_dict())
-        average = self.trainer.average.model
-        return Outcome(finished, self.trainer.step, self.elapsed, self.figures, average)

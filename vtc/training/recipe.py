@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from vtc.errors import TrainingError, UsageError
 
@@ -24,9 +25,11 @@ class Stage:
 class Recipe:
     """How to train one size of one tokenizer.
 
-    crop and sides in pixels, frames and cache_frames in frames; warmup is a share of the schedule in [0, 1); ema is the
-    decay per step in [0, 1); clip_norm bounds the gradient's norm; sides are the short sides that videos are scaled to
-    (drawn per video, so repeat a side to weigh it).
+    crop, crops and sides in pixels, frames and cache_frames in frames; warmup is a share of the schedule in [0, 1); ema
+    is the decay per step in [0, 1); clip_norm bounds the gradient's norm. A step draws one of crop and crops, and takes
+    as many clips of it as hold the pixels of `batch` clips of `crop`. Drawn per video (repeat one to weigh it): sides,
+    the short sides that videos are scaled to, and speeds, how fast they run: 2 takes every second frame, 0.5 shows
+    every frame twice, as drawings on twos and converted frame rates do.
     """
 
     name: str
@@ -42,14 +45,18 @@ class Recipe:
     clip_norm: float = 1.0
     sides: tuple[int, ...] = (128, 128, 160, 240)
     cache_frames: int = 80
+    crops: tuple[int, ...] = ()
+    speeds: tuple[float, ...] = (1.0,)
     stages: tuple[Stage, ...] = (Stage("all", 1.0),)
 
     def __post_init__(self) -> None:
         shares = [stage.share for stage in self.stages]
         rules = {
             "batch and frames are at least 1": min(self.batch, self.frames) >= 1,
-            f"crop is a multiple of {GRID}": self.crop > 0 and self.crop % GRID == 0,
+            f"crop and crops are multiples of {GRID}": all(c > 0 and c % GRID == 0 for c in (self.crop, *self.crops)),
             "sides are at least as long as the crop": min(self.sides) >= self.crop,
+            "one of the sides is as long as the longest of crops": max(self.sides) >= max(self.crops, default=0),
+            "speeds are positive": bool(self.speeds) and min(self.speeds) > 0,
             "cache_frames holds a clip": self.cache_frames >= self.frames,
             "lr is positive": self.lr > 0,
             "warmup and ema are in [0, 1)": 0 <= self.warmup < 1 and 0 <= self.ema < 1,
@@ -64,6 +71,14 @@ class Recipe:
     def to_json(self) -> str:
         """The recipe as one JSON object, as stored in checkpoints and cards."""
         return json.dumps(dataclasses.asdict(self))
+
+    @staticmethod
+    def completed(stored: dict[str, Any]) -> dict[str, Any]:
+        """A stored recipe with the defaults of what there was not when it was stored."""
+        fields = dataclasses.fields(Recipe)
+        defaults = {field.name: field.default for field in fields if field.default is not dataclasses.MISSING}
+        whole: dict[str, Any] = json.loads(json.dumps({**defaults, **stored}, default=dataclasses.asdict))
+        return whole
 
 
 _ONEDVA_STAGES = (

@@ -14,3 +14,6 @@ class Reporter:
 
     def say(self, text: str) -> None:
         """A remark for people."""
+
+    def warn(self, text: str) -> None:
+        """Something was left out; the run goes on."""

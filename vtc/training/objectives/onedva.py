@@ -162,6 +162,20 @@ class OneDVAObjective:
         names = ("psnr_base", "psnr_structural", "psnr", "psnr_full", "tokens", "bits")
         return dict(zip(names, np.mean(rows, 0).tolist(), strict=True))
 
+    def pictures(self, model: nn.Module, clips: Sequence[dict[str, Tensor]]) -> list[list[Tensor]]:
+        """The middle frame of each clip: source, base picture, and one step with the latents of the length rule."""
+        assert isinstance(model, OneDVATraining)
+        rows = []
+        for clip in clips:
+            tokenizer, pixels, context = model.tokenizer, to_float(clip["clip"]), _context(clip)
+            with torch.autocast(pixels.device.type, torch.bfloat16):
+                latents, _ = _as_coded(model, tokenizer.encode(pixels, context), context)
+                context = tokenizer.completed(latents, context)
+                painted = tokenizer.decode(latents, tokenizer.lengths(pixels), context, DecodeOptions())
+            assert context.base is not None
+            rows.append([video[0, :, video.shape[2] // 2] for video in (pixels, context.base, painted)])
+        return rows
+
     def export(self, model: nn.Module, path: Path, log: Callable[[str], None]) -> None:
         """Write the bundle: the averaged tokenizer, the base layer's tables, and tables of the 1D latents fitted on training videos."""
         assert isinstance(model, OneDVATraining)
