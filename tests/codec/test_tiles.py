@@ -56,7 +56,7 @@ def test_fades_are_linear_and_leave_the_edges_of_tiles_and_patches_alone(height:
         for i, (a, b) in enumerate(pairwise(corners)):
             start, stop = fade(a + tile, b)
             assert start >= b + UNUSED and stop <= a + tile - UNUSED and stop - start == FADE
-            assert start % 16 == stop % 16 == (start + stop) // 2 % 16 == 8
+            assert 0 not in (start % 16, stop % 16, (start + stop) // 2 % 16)
             np.testing.assert_allclose(np.diff(shares[i + 1][start - b : stop - b]), 1 / FADE, atol=1e-6)
             assert shares[i + 1][: start - b].max() == 0 and shares[i][stop - a :].max() == 0
 

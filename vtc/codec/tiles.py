@@ -1,8 +1,8 @@
 """Where the tiles of a frame lie, and how decoded tiles are blended.
 
 Only the network is tiled; the base layer works on whole frames. A frame up to `MAX_AREA` is one tile. A larger one is split into tiles
-of one size (so that they batch) that overlap by 48 pixels or more; there one tile fades linearly into the next over 32 pixels. What
-lies nearest to a tile's edge has seen no neighbours and is not used; the fade begins and ends in the middle of patches, away
+of one size (so that they batch) that overlap by 48 pixels or more; there one tile fades linearly into the next over 40 pixels. What
+lies nearest to a tile's edge has seen no neighbours and is not used; the fade begins and ends inside of patches, away
 from their edges, where every transform that works on patches leaves its steps. Tokenizers whose clips have a fixed size get as few
 tiles of that size as cover the frame, overlapping by 16 pixels or more.
 """
@@ -13,8 +13,8 @@ from functools import cached_property
 import numpy as np
 
 MULTIPLE = 16
-FADE = 32
-UNUSED = 8
+FADE = 40
+UNUSED = 4
 OVERLAP = FADE + 2 * UNUSED
 FIXED_OVERLAP = 16
 MAX_AREA = 512 * 512
