@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.bench.made_up import made_up
-from vtc.bench.bd import BD, POINTS, compare, rate_change
+from vtc.bench.bd import BD, POINTS, compare, difference, rate_change
 from vtc.bench.curves import curves
 
 pytest.importorskip("bjontegaard", reason="BD-rate comes with the bench extra")
@@ -49,10 +49,11 @@ def test_curves_that_share_too_little_are_refused() -> None:
     above = [(rate, quality + 10) for rate, quality in CURVE]
     refused = rate_change(CURVE, above)
     assert refused.percent is None
-    assert "share 20 %" in refused.reason
+    assert refused.overlap == pytest.approx(0.2)
+    assert "less than half" in refused.reason
     far = rate_change(CURVE, [(rate, quality + 50) for rate, quality in CURVE])
     assert far.percent is None
-    assert "share 0 %" in far.reason
+    assert far.overlap == 0
 
 
 def test_curves_that_fall_are_refused() -> None:
@@ -60,7 +61,7 @@ def test_curves_that_fall_are_refused() -> None:
     assert "curve of the codec" in rate_change(CURVE, falling).reason
     assert "curve of the anchor" in rate_change(falling, CURVE).reason
     assert "no such figures" in rate_change(CURVE, []).reason
-    assert "3 points" in rate_change(CURVE[:3], CURVE).reason
+    assert "fewer than 4 points" in rate_change(CURVE[:3], CURVE).reason
 
 
 def test_single_points_are_held_against_the_curve() -> None:
@@ -78,6 +79,14 @@ def test_single_points_are_held_against_the_curve() -> None:
 def test_between_points_the_rate_is_interpolated_in_its_logarithm() -> None:
     line = [(2.0**n, float(n)) for n in range(5)]
     assert rate_change(line, [(2.0**2.5, 2.5)]).percent == pytest.approx(0, abs=1e-9)
+
+
+def test_at_equal_rate_the_quality_differs_by_what_was_added() -> None:
+    above = [(rate, quality + 1.5) for rate, quality in CURVE]
+    assert difference(CURVE, above) == pytest.approx(1.5)
+    assert difference(CURVE, [above[2], (9.0, 99.0)]) == pytest.approx(1.5)  # that rate is off the curve
+    assert difference(CURVE, [(9.0, 99.0)]) is None
+    assert difference(CURVE[:1], CURVE) is None
 
 
 def test_codecs_are_compared_over_the_clips_that_both_have() -> None:

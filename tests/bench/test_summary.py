@@ -93,7 +93,8 @@ def test_a_table_says_why_there_is_no_figure(tmp_path: Path) -> None:
     write_bd_rates(comparisons(curves(rows)), tmp_path / "bd_rate.csv")
     line = next(line for line in table(tmp_path / "bd_rate.csv") if line["metric"] == "psnr")
     assert line["percent"] == ""
-    assert "share 0 %" in line["reason"]
+    assert "less than half" in line["reason"]
+    assert line["difference_at_equal_rate"] == ""
     assert line["clips_without"] == "3"
 
 

@@ -23,9 +23,9 @@ Group = tuple[str, str, str]
 
 
 def groups(curves: Iterable[Curve]) -> dict[Group, list[Curve]]:
-    """Curves that may stand in one plot, by their group."""
+    """Curves that may stand in one plot, by their group; key frames by default come first."""
     found: dict[Group, list[Curve]] = defaultdict(list)
-    for curve in curves:
+    for curve in sorted(curves, key=lambda curve: (curve.series.dataset, curve.series.protocol, curve.series.keyframes != "default")):
         found[curve.series.dataset, curve.series.protocol, curve.series.keyframes].append(curve)
     return dict(found)
 
@@ -89,6 +89,7 @@ def write_bd_rates(found: Sequence[Comparison], path: Path) -> None:
             "dataset": series.dataset, "protocol": series.protocol, "keyframes": series.keyframes, "metric": each.metric,
             "anchor": anchor.name, "codec": series.name, "method": each.mean.method, "percent": each.mean.percent,
             "from": _number(each.mean.low), "to": _number(each.mean.high), "overlap": each.mean.overlap, "reason": each.mean.reason,
+            "difference_at_equal_rate": each.gap,
             "percent_mean_of_clips": each.percent_of_clips, "clips": len(each.clips), "clips_without": each.refused,
             "bundle": series.bundle,
         })  # fmt: skip
