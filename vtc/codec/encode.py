@@ -16,7 +16,7 @@ from vtc.codec.options import EncodeOptions, changed
 from vtc.codec.output import refuse_existing, staged
 from vtc.codec.pipeline import beside
 from vtc.codec.plan import Clip, clips, default_group
-from vtc.codec.quality import step_of
+from vtc.codec.quality import coarser, step_of
 from vtc.codec.result import EncodeResult, Progress, Tally
 from vtc.codec.streams import Symbols
 from vtc.codec.truncate import truncate
@@ -153,9 +153,18 @@ class _Encoding:
         """The base layer, clip after clip: each leans on the last decoded frame of the one before, unless a group begins."""
         last: torch.Tensor | None = None
         for work in works:
-            symbols, ground = self.model.base_encode(work.pixels, last if work.clip.leans else None, self.step)
-            last = ground.frames[:, -1] if ground is not None else None
-            yield replace(work, symbols=symbols, ground=ground)
+            based = self._based(work, last if work.clip.leans else None)
+            last = based.ground.frames[:, -1] if based.ground is not None else None
+            yield based
+
+    def _based(self, work: _Work, last: torch.Tensor | None) -> _Work:
+        """With a coarser step where the finest ones would need symbols beyond their bound (white walls, say): a clipped symbol is a flat
+        area of the wrong brightness."""
+        while True:
+            symbols, ground = self.model.base_encode(work.pixels, last, work.step)
+            if not self.model.saturated(symbols):
+                return replace(work, symbols=symbols, ground=ground)
+            work = replace(work, step=coarser(work.step))
 
     def _network(self, works: Iterable[_Work]) -> Iterator[_Work]:
         for work, symbols in self.network.encode(works, self.rule):
@@ -168,7 +177,7 @@ class _Encoding:
             clip = work.clip
             earlier = before if clip.leans else None
             streams, crc = self.model.coder.encode(
-                work.symbols, self.geometry, earlier, self.step, self.options.entropy
+                work.symbols, self.geometry, earlier, work.step, self.options.entropy
             )
             before = work.symbols
-            yield Segment(clip.number, clip.leans, clip.pts, clip.last_duration, self.step, streams, crc), work.audio
+            yield Segment(clip.number, clip.leans, clip.pts, clip.last_duration, work.step, streams, crc), work.audio

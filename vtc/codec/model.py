@@ -14,7 +14,7 @@ from vtc.codec.network import Ground, Network
 from vtc.codec.streams import BASE_STREAMS, Geometry, StreamInfo, Symbols
 from vtc.codec.symbols import SymbolCoder
 from vtc.errors import BundleError, UsageError
-from vtc.tokenizers.base import BaseLayer, BaseSegment
+from vtc.tokenizers.base import STRUCTURAL_BOUND, BaseLayer, BaseSegment
 from vtc.tokenizers.bundle import load_bundle
 from vtc.tokenizers.contract import Tokenizer
 
@@ -53,6 +53,10 @@ class Model:
         segment: BaseSegment = self.base.encode(pixels.to(self.device), last, step)
         arrays = {"motion": segment.motion.cpu().numpy(), "structural": segment.structural.cpu().numpy()}
         return Symbols(arrays, {}), Ground(segment.frames, self.base.side(segment.motion, segment.structural))
+
+    def saturated(self, symbols: Symbols) -> bool:
+        """Whether a symbol of the base layer has reached its bound, so that it was probably clipped."""
+        return self.base is not None and int(abs(symbols.arrays["structural"]).max()) >= STRUCTURAL_BOUND
 
     def base_decode(self, symbols: Symbols, last: Tensor | None, step: float) -> Ground | None:
         """What `base_encode` gave the network, from its symbols."""
