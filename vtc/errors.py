@@ -44,6 +44,10 @@ class OutputError(VtcError):
     """An output that exists already, or cannot be written."""
 
 
+class TargetError(VtcError):
+    """A target of size or fidelity that no quality meets."""
+
+
 class TrainingError(VtcError):
     """A training run that cannot start or go on."""
 

@@ -32,6 +32,15 @@ def test_times() -> None:
         options.span("2", "1")
 
 
+def test_numbers_of_bytes() -> None:
+    known = {"1": 1, "200k": 200_000, "1.5M": 1_500_000, "1.5MB": 1_500_000, "2KiB": 2048, "0.1GiB": 107_374_182, "9B": 9}
+    assert {text: options.byte_count(text, "--max-bytes") for text in known} == known
+    assert options.byte_count(None, "--max-bytes") is None
+    for text in ("", "0", "-1", "1e3", "1.", "k", "1 M", "1T", "1Bk"):
+        with pytest.raises(UsageError):
+            options.byte_count(text, "--max-bytes")
+
+
 def test_sizes_rates_and_rectangles() -> None:
     assert options.size("640x360") == (640, 360)
     assert options.size("128") == 128

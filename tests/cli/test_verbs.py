@@ -47,6 +47,15 @@ def test_two_encodes_are_the_same_bytes(vtc: Vtc, clip: Path, coded: Path, tmp_p
     assert (tmp_path / "again.vtc").read_bytes() == coded.read_bytes()
 
 
+def test_a_target_is_met_and_told(vtc: Vtc, clip: Path, tmp_path: Path) -> None:
+    told = as_json(vtc("encode", clip, "-o", "a.vtc", "--max-bytes", "2.5k", "--json").stdout)
+    assert (tmp_path / "a.vtc").stat().st_size == told["bytes"] <= 2500
+    assert {"quality", "bpp", "psnr", "psnr_clip"} <= set(told)
+    done = vtc("encode", clip, "-o", "b.vtc", "--max-bytes", "300")
+    assert done.returncode == 1 and "the least is" in done.stderr and "next:" in done.stderr
+    assert not (tmp_path / "b.vtc").exists()
+
+
 def test_a_coded_video_can_be_cut_but_not_changed(vtc: Vtc, coded: Path, tmp_path: Path) -> None:
     told = as_json(vtc("encode", coded, "-o", "cut.vtc", "--length", "0.5", "--json").stdout)
     assert told["bytes"] == (tmp_path / "cut.vtc").stat().st_size < coded.stat().st_size

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vtc.cli.options import Debug, Device, End, Json, Quiet, Start, Threads, Yes, piped, rate, size, span
+from vtc.cli.options import Debug, Device, End, Json, Quiet, Start, Threads, Yes, byte_count, piped, rate, size, span
 from vtc.cli.output import Output, readable
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ EXAMPLES = (
     "vtc encode clip.mp4 -o clip.vtc",
     "vtc encode film.mkv -o film.vtc --quality 70 --start 1:00 --end 1:30 --json",
     "vtc encode clip.mp4 -o small.vtc --size 128 --audio none",
+    "vtc encode clip.mp4 -o mail.vtc --max-bytes 200k",
     "vtc encode clip.vtc -o less.vtc --length 0.5",
     "cat clip.mkv | vtc encode - -o - > clip.vtc",
 )
@@ -29,6 +30,18 @@ def encode(
     quality: Annotated[
         int, typer.Option("--quality", metavar="0..100", min=0, max=100, help="Higher: better and larger.")
     ] = 50,
+    bpp: Annotated[
+        float | None,
+        typer.Option("--bpp", metavar="X", help="The best quality of at most X bits a pixel (sound not counted); encodes several times."),
+    ] = None,
+    max_bytes: Annotated[
+        str | None,
+        typer.Option("--max-bytes", metavar="N", help="The best quality of at most N bytes, sound and all; 200k and 1.5M are fine."),
+    ] = None,
+    min_psnr: Annotated[
+        float | None,
+        typer.Option("--min-psnr", metavar="DB", help="The smallest file of at least this RGB PSNR, decoded with one step."),
+    ] = None,
     length: Annotated[
         float, typer.Option("--length", metavar="FACTOR", help="Of the 1D latents that the motion asks for.")
     ] = 1.0,
@@ -73,6 +86,9 @@ def encode(
     options = EncodeOptions(
         model=model,
         quality=quality,
+        bpp=bpp,
+        max_bytes=byte_count(max_bytes, "--max-bytes"),
+        min_psnr=min_psnr,
         length=length,
         tokens=tokens,
         group=group,
@@ -97,12 +113,16 @@ def encode(
     out = Output(as_json=json, quiet=quiet)
 
     from vtc.codec.encode import encode as encode_video
+    from vtc.codec.targets import target_of
 
-    with out.progress("encoding", total) as advance:
+    targeted = target_of(options) is not None
+    with out.progress("searching" if targeted else "encoding", total) as advance:
         result = encode_video(source, output, options, overwrite=yes, progress=advance)
     for warning in result.warnings:
         out.warn(warning)
     speed = f"{result.frames} frames in {result.seconds:.1f} s, {result.fps:.1f} fps"
+    if result.psnr is not None:
+        speed = f"quality {result.quality:g}, {result.psnr:.2f} dB, {speed}"
     out.done(result.values(), f"{output}: {readable(result.bytes)}, {result.bpp:.4f} bpp, {speed}")
 
 

@@ -80,6 +80,17 @@ def rate(text: str | None) -> Fraction | None:
     return Fraction(text)
 
 
+def byte_count(text: str | None, option: str) -> int | None:
+    """`200000`, `200k`, `1.5M`, `1.5MB` or `1MiB` -> bytes, rounded down; k, M and G are powers of 1000, Ki, Mi and Gi of 1024; None of None."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?)(?:([kKMG])(i?))?B?", text)
+    if not match or not Fraction(match[1]):
+        raise UsageError(f"{option} {text!r} is not a number of bytes", "give bytes (200000), or with a suffix: 200k, 1.5M, 1GiB")
+    power = " kMG".index(match[2].replace("K", "k")) if match[2] else 0
+    return int(Fraction(match[1]) * (1024 if match[3] else 1000) ** power)
+
+
 def crop(text: str | None) -> tuple[int, int, int, int] | None:
     """`X,Y,W,H` -> four numbers; None of None."""
     if text is None:

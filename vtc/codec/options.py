@@ -20,12 +20,17 @@ CUTTING = {"length", "tokens", "device", "threads"}
 
 @dataclass(frozen=True)
 class EncodeOptions:
-    """`model`: bundle name or path. `quality` 0..100. `length`: factor on the motion rule's kept length, or `tokens`: a fixed one.
-    `group`: segments that may lean on the one before (None: about five seconds). `start`, `end` in seconds. `size`: code at (width,
-    height) or with this short side. `device`: auto, cpu, cuda or cuda:N. `threads`: of the CPU (None: all)."""
+    """`model`: bundle name or path. `quality` 0..100, or in its place one target that the best fitting quality is found for: `bpp`: at most
+    so many bits per pixel, `max_bytes`: at most so large a file, `min_psnr`: at least so many dB. `length`: factor on
+    the motion rule's kept length, or `tokens`: a fixed one. `group`: segments that may lean on the one before (None: about five seconds).
+    `start`, `end` in seconds. `size`: code at (width, height) or with this short side. `device`: auto, cpu, cuda or cuda:N. `threads`: of the
+    CPU (None: all)."""
 
     model: str = "onedva"
     quality: int = 50
+    bpp: float | None = None
+    max_bytes: int | None = None
+    min_psnr: float | None = None
     length: float = 1.0
     tokens: int | None = None
     group: int | None = None
@@ -40,6 +45,7 @@ class EncodeOptions:
 
     def __post_init__(self) -> None:
         _in_range("quality", self.quality, 0, 100)
+        self._check_target()
         if self.length < 0 or not math.isfinite(self.length):
             raise UsageError(f"--length {self.length}: a factor of 0 or more is wanted", "1 is the motion rule as trained")
         if self.tokens is not None:
@@ -54,6 +60,19 @@ class EncodeOptions:
         _size(self.size)
         _positive("fps", self.fps)
         _machine(self.device, self.threads)
+
+
+    def _check_target(self) -> None:
+        _positive("bpp", self.bpp)
+        _positive("min-psnr", self.min_psnr)
+        if self.max_bytes is not None:
+            _in_range("max-bytes", self.max_bytes, 1, 2**63 - 1)
+        targets = {"--bpp": self.bpp, "--max-bytes": self.max_bytes, "--min-psnr": self.min_psnr}
+        given = [option for option, value in targets.items() if value is not None]
+        if given and self.quality != 50:
+            given.append("--quality")
+        if len(given) > 1:
+            raise UsageError(f"{' and '.join(given)} contradict each other", "give one of them")
 
 
 @dataclass(frozen=True)
