@@ -81,7 +81,7 @@ def rate(text: str | None) -> Fraction | None:
 
 
 def byte_count(text: str | None, option: str) -> int | None:
-    """`200000`, `200k`, `1.5M`, `1.5MB` or `1MiB` -> bytes, rounded down; k, M and G are powers of 1000, Ki, Mi and Gi of 1024; None of None."""
+    """`200000`, `200k`, `1.5M`, `1.5MB` or `1MiB` -> bytes, rounded down: k, M, G are powers of 1000, Ki, Mi, Gi of 1024; None of None."""
     if text is None:
         return None
     match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?)(?:([kKMG])(i?))?B?", text)

@@ -31,9 +31,10 @@ def encode(
     """Encode the video `source` into the `.vtc` file `output` (`-`: standard input or output). Where `source` is a `.vtc` file, its 1D
     latents are cut to `length` or `tokens`, see `truncate`.
 
-    `changes` are single options by name: `encode("a.mp4", "a.vtc", quality=70)`. With a target (`bpp`, `max_bytes`, `min_psnr`) the video is
-    encoded several times, and what comes through a pipe is kept in a temporary file meanwhile. The output appears when it is whole; after an
-    error or an interrupt nothing is left. Raises a `VtcError`: MediaError, BundleError, OutputError, TargetError or UsageError.
+    `changes` are single options by name: `encode("a.mp4", "a.vtc", quality=70)`. With a target (`bpp`, `max_bytes`, `min_psnr`) the
+    video is encoded several times, and what comes through a pipe is kept in a temporary file meanwhile. The output appears when it is
+    whole; after an error or an interrupt nothing is left. Raises a `VtcError`: MediaError, BundleError, OutputError, TargetError or
+    UsageError.
     """
     options = changed(options or EncodeOptions(), changes)
     refuse_existing(output, overwrite)

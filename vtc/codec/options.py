@@ -23,8 +23,8 @@ class EncodeOptions:
     """`model`: bundle name or path. `quality` 0..100, or in its place one target that the best fitting quality is found for: `bpp`: at most
     so many bits per pixel, `max_bytes`: at most so large a file, `min_psnr`: at least so many dB. `length`: factor on
     the motion rule's kept length, or `tokens`: a fixed one. `group`: segments that may lean on the one before (None: about five seconds).
-    `start`, `end` in seconds. `size`: code at (width, height) or with this short side. `device`: auto, cpu, cuda or cuda:N. `threads`: of the
-    CPU (None: all)."""
+    `start`, `end` in seconds. `size`: code at (width, height) or with this short side. `device`: auto, cpu, cuda or cuda:N.
+    `threads`: of the CPU (None: all)."""
 
     model: str = "onedva"
     quality: int = 50

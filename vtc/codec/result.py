@@ -14,9 +14,9 @@ Progress = Callable[[int, int], None]
 class EncodeResult:
     """What was written. `width`, `height`: of the source; `duration` in seconds. `bpp`: bits of everything but audio, over frames x source
     width x height. `tokens`: of all streams. `entropy`: the profiles used, joined by "+". `bundle`: its sha256 in hex. `seconds`: spent,
-    without loading the bundle; `fps`: frames in each of them. `quality`: as asked for. Where a target was asked for: the quality
-    that was found, which need not be whole, and `psnr` (RGB, mean over frames) and `psnr_clip` (from the squared error of all frames) in dB of
-    a decode with one step, at the coded size; None otherwise."""
+    without loading the bundle; `fps`: frames in each of them. `quality`: as asked for, or as found for a target,
+    and then perhaps no whole number. `psnr` (RGB, mean over frames) and `psnr_clip` (from the squared error of all frames): dB of a decode
+    with one step, at the coded size; None where no target was asked for."""
 
     frames: int
     width: int
