@@ -10,6 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -112,8 +113,15 @@ class Curve:
 
     def of_clip(self, clip: str, metric: str) -> list[tuple[float, float]]:
         """bpp and metric of one clip, at the points that have it."""
-        rows = [row for point in self.points for row in point.rows if row.clip == clip]
-        return [(row.bpp, value) for row in rows if (value := row.metrics.get(metric)) is not None]
+        return [(row.bpp, value) for row in self._by_clip[clip] if (value := row.metrics.get(metric)) is not None]
+
+    @cached_property
+    def _by_clip(self) -> dict[str, list[Row]]:
+        found: dict[str, list[Row]] = {clip: [] for clip in self.clips}
+        for point in self.points:
+            for row in point.rows:
+                found[row.clip].append(row)
+        return found
 
     def restricted(self, clips: Iterable[str]) -> Curve:
         """The same over some of the clips; without FVD, which is of the whole set."""

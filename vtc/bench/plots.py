@@ -21,7 +21,7 @@ from vtc.bench.curves import Curve, Series
 from vtc.bench.row import Row
 from vtc.bench.style import Look, Theme
 
-SIZE = (5.6, 3.7)
+SIZE = (4.9, 3.4)
 """Inches: two stand beside each other on a desk, and one is still read on a telephone."""
 
 PSNR_MSE = Metric("psnr_mse", "PSNR of the set", "dB", True, 2, "RGB of 8 bits, from the mean squared error of all clips")

@@ -29,7 +29,7 @@ def percent(value: float | None) -> str:
     """+35 %, −8.2 %, or a dash."""
     if value is None:
         return "–"
-    digits = 0 if abs(value) >= 10 else 1
+    digits = 0 if abs(value) >= 9.95 else 1
     return f"{value:+.{digits}f} %".replace("-", "−")
 
 

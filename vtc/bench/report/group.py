@@ -15,6 +15,9 @@ from vtc.bench.report.results import Results
 from vtc.bench.style import DARK, LIGHT, Look
 from vtc.bench.summary import ANCHORS, Group
 
+MOST_CLIPS = 100
+"""Lines of a table of clips."""
+
 
 def group_section(results: Results, group: Group, curves: Sequence[Curve]) -> Html:
     """Plots, changes in bytes, pictures, speed, and every point."""
@@ -76,11 +79,13 @@ def _clip_by_clip(results: Results, found: Sequence[Comparison]) -> Html:
         known = [change.percent for each in found if (change := each.clips.get(clip)) and change.percent is not None]
         return (-sum(known) / len(known) if known else float("inf")), clip
 
-    rows: list[list[str | Html | None]] = [[clip, *(_cell(each.clips.get(clip)) for each in found)] for clip in sorted(clips, key=worst)]
+    ordered = sorted(clips, key=worst)[:MOST_CLIPS]
+    rows: list[list[str | Html | None]] = [[clip, *(_cell(each.clips.get(clip)) for each in found)] for clip in ordered]
     means = [f"{percent(each.percent_of_clips)} ({len(each.clips) - each.refused} of {len(each.clips)})" for each in found]
     rows.append([tag("b", "mean of clips (clips with a figure)"), *means])
     head = ["clip", *(f"against {results.looks[each.anchor.series].name}" for each in found)]
-    return details(f"{results.looks[found[0].test.series].name} clip by clip, by PSNR, the worst first", table(head, rows))
+    which = "the worst first" if len(ordered) == len(clips) else f"the worst {len(ordered)} of {len(clips)}"
+    return details(f"{results.looks[found[0].test.series].name} clip by clip, by PSNR, {which}", table(head, rows))
 
 
 def _pictures(results: Results, each: Shown) -> Html:

@@ -31,7 +31,8 @@ def join(parts: Iterable[object], between: str = "") -> Html:
 
 
 def table(head: Sequence[Cell], rows: Iterable[Sequence[Cell]], words: int = 1, caption: str = "", prose: bool = False) -> Html:
-    """A table in a box that scrolls sideways. The first `words` columns are text, the others numbers; with `prose` the last may break."""
+    """A table in a box that scrolls sideways, under its caption. The first `words` columns are text, the others numbers; with `prose` the last
+    may break."""
 
     def line(kind: str, cells: Sequence[Cell]) -> Html:
         classes = [None if at < words else "number" for at in range(len(cells))]
@@ -39,9 +40,8 @@ def table(head: Sequence[Cell], rows: Iterable[Sequence[Cell]], words: int = 1, 
             classes[-1] = "prose"
         return tag("tr", *(tag(kind, cell, class_=name) for cell, name in zip(cells, classes)))
 
-    title = tag("caption", caption) if caption else ""
-    whole = tag("table", title, tag("thead", line("th", head)), tag("tbody", *(line("td", cells) for cells in rows)))
-    return tag("div", whole, class_="scroll", tabindex=0)
+    whole = tag("table", tag("thead", line("th", head)), tag("tbody", *(line("td", cells) for cells in rows)))
+    return join([tag("p", caption, class_="caption") if caption else "", tag("div", whole, class_="scroll", tabindex=0)])
 
 
 def data_uri(content: bytes, kind: str) -> str:
