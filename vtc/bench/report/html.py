@@ -31,8 +31,8 @@ def join(parts: Iterable[object], between: str = "") -> Html:
 
 
 def table(head: Sequence[Cell], rows: Iterable[Sequence[Cell]], words: int = 1, caption: str = "", prose: bool = False) -> Html:
-    """A table in a box that scrolls sideways, under its caption. The first `words` columns are text, the others numbers; with `prose` the last
-    may break."""
+    """A table in a box that scrolls sideways, under its caption. The first `words` columns are text, the others numbers; with `prose` the
+    last may break."""
 
     def line(kind: str, cells: Sequence[Cell]) -> Html:
         classes = [None if at < words else "number" for at in range(len(cells))]
