@@ -87,6 +87,8 @@ _ONEDVA_STAGES = (
     Stage("post-training", 0.15, frozen=("tokenizer.encoder",)),
 )
 
+_COORDTOK_STAGES = (Stage("coordinates", 0.85), Stage("frames", 0.15))
+
 recipes: dict[tuple[str, str], Recipe] = {
     (recipe.name, recipe.size): recipe
     for recipe in (
@@ -94,6 +96,11 @@ recipes: dict[tuple[str, str], Recipe] = {
         Recipe("onedva-paper", "onedva", "tiny", batch=2, lr=8e-4, stages=_ONEDVA_STAGES),
         Recipe("onedva", "onedva", "small", batch=32, lr=6e-4, stages=_ONEDVA_STAGES),
         Recipe("onedva", "onedva", "base", batch=64, lr=4e-4, stages=_ONEDVA_STAGES),
+        *(
+            Recipe("coordtok", "coordtok", size, batch=batch, lr=lr, frames=128, cache_frames=160, sides=(128, 144, 176),
+                   stages=_COORDTOK_STAGES)
+            for size, batch, lr in (("tiny", 2, 1e-3), ("small", 16, 5e-4), ("base", 32, 3e-4), ("official", 24, 1e-4))
+        ),
     )
 }
 """All recipes by (name, size)."""
