@@ -2,7 +2,6 @@
 
 import json
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -15,6 +14,8 @@ from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import typer
+
+from vtc.bench.machine import machine
 
 RESULTS = Path(__file__).parent / "results"
 ENDINGS = (".mp4", ".mkv", ".avi", ".mov", ".webm")
@@ -210,19 +211,6 @@ def command(name: str) -> str:
     """The command that is running; paths of this machine without their folders."""
     words = [Path(word).name if os.sep in word else word for word in sys.argv[1:]]
     return " ".join(["python -m benchmarks." + name, *words])
-
-
-def machine() -> str:
-    """Processor, cores and the libraries that the numbers depend on."""
-    from importlib.metadata import version
-
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        cpu = next((line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line), cpu)
-    busy = f"load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "load unknown"
-    libraries = ", ".join(f"{library} {version(library)}" for library in ("torch", "av", "numpy", "constriction"))
-    return f"{cpu}, {os.cpu_count()} cores, {busy}; Python {platform.python_version()}, {libraries}"
 
 
 def mean(values: Iterable[float]) -> float:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from vtc.cli import compare, decode, demo, encode, info, tokens, train, verify, weights
+from vtc.cli import bench, compare, decode, demo, encode, info, tokens, train, verify, weights
 from vtc.cli.errors import INTERRUPTED, report
 from vtc.cli.options import State
 
@@ -52,6 +52,7 @@ _verb("info", info.info, *info.EXAMPLES)
 _verb("verify", verify.verify, *verify.EXAMPLES)
 _verb("compare", compare.compare, *compare.EXAMPLES)
 _verb("tokens", tokens.tokens, *tokens.EXAMPLES)
+_verb("bench", bench.bench, *bench.EXAMPLES)
 _verb("train", train.train, *train.EXAMPLES)
 _verb("demo", demo.demo, *demo.EXAMPLES)
 app.add_typer(weights.app, name="weights")

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
@@ -13,6 +15,7 @@ from vtc.codec.memory import reuse_memory
 from vtc.codec.network import Ground, Network
 from vtc.codec.streams import BASE_STREAMS, Geometry, StreamInfo, Symbols
 from vtc.codec.symbols import SymbolCoder
+from vtc.codec.weights import identity
 from vtc.errors import BundleError, UsageError
 from vtc.tokenizers.base import STRUCTURAL_BOUND, BaseLayer, BaseSegment
 from vtc.tokenizers.bundle import load_bundle
@@ -37,13 +40,6 @@ class Model:
     def geometry(self, width: int, height: int) -> Geometry:
         """The shapes of a picture's streams."""
         return Geometry(height, width, self.clip_frames, self.tokenizer.tile)
-
-    def decoder(self, wanted: str | None) -> str:
-        """The decoder of that name, or the default one. UsageError where the bundle does not have it."""
-        has = self.tokenizer.decoders
-        if wanted is not None and wanted not in has:
-            raise UsageError(f"bundle {self.name} has no {wanted} decoder", f"it has: {', '.join(has)}; leave out --decoder")
-        return wanted or has[0]
 
     def network(self, geometry: Geometry, rate: float) -> Network:
         """The network for pictures of a geometry at `rate` frames a second (0: unknown)."""
@@ -100,10 +96,19 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
+_IN_USE: WeakValueDictionary[tuple[Any, ...], Model] = WeakValueDictionary()
+
+
 def load_model(path: Path, device: str = "auto", threads: int | None = None) -> Model:
-    """The bundle at `path` on a device, to run on `threads` of the CPU (None: all that this process may use)."""
+    """The bundle at `path` on a device, to run on `threads` of the CPU (None: all that this process may use). One that is still in use in
+    this process is not loaded again."""
     reuse_memory()
-    return Model(path, pick_device(device), threads or usable_cores())
+    on, threads = pick_device(device), threads or usable_cores()
+    key = path.absolute(), identity(path), on, threads
+    model = _IN_USE.get(key)
+    if model is None:
+        model = _IN_USE[key] = Model(path, on, threads)
+    return model
 
 
 def usable_cores() -> int:

@@ -27,7 +27,8 @@ from vtc.media.colour import (
 
 RgbArray = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
-_CAREFUL = "flags=bicubic+full_chroma_int+full_chroma_inp+accurate_rnd"
+CAREFUL = "full_chroma_int+full_chroma_inp+accurate_rnd"
+_CAREFUL = f"flags=bicubic+{CAREFUL}"
 _PLANAR_DEPTHS = (9, 10, 12, 14, 16)
 _CENTRED_CHROMA = {"mjpeg", "webp", "vp8"}
 """Codecs whose 4:2:0 chroma lies in the middle of four pixels, as in JPEG; elsewhere the MPEG-2 place, on the left, is the rule."""

@@ -11,20 +11,25 @@ from av.container import InputContainer
 from av.stream import Disposition
 
 from vtc.errors import MediaError
+from vtc.media.raw import raw_options
 
 # FFmpeg reads a text file as a picture of a terminal.
 _TEXT_FORMATS = {"tty", "bintext", "xbin", "adf", "idf"}
 
 
 def open_container(path: str | Path) -> InputContainer:
-    """Opens a file, or standard input for `-`. Raises `MediaError` where it is missing, empty, a folder, text or unknown to FFmpeg."""
+    """Opens a file, or standard input for `-`. Raw video (.yuv) is read as its name tells.
+
+    Raises `MediaError` where it is missing, empty, a folder, text or unknown to FFmpeg.
+    """
     piped = str(path) == "-"
     name = "standard input" if piped else f"'{path}'"
     if not piped:
         _check_file(Path(path), name)
+    raw = None if piped else raw_options(path)
     try:
         # "file:" keeps FFmpeg from reading a protocol or a pattern into a file's name.
-        container = _open(sys.stdin.buffer if piped else f"file:{path}")
+        container = _open(sys.stdin.buffer if piped else f"file:{path}", raw)
     except PermissionError:
         raise MediaError(f"{name} may not be read", "check its permissions") from None
     except (av.error.FFmpegError, ValueError, OSError) as error:
@@ -46,7 +51,9 @@ def _check_file(path: Path, name: str) -> None:
         raise MediaError(f"{name} is empty", "copy or download the file again")
 
 
-def _open(file: Any) -> InputContainer:
+def _open(file: Any, raw: dict[str, str] | None) -> InputContainer:
+    if raw is not None:
+        return av.open(file, "r", format="rawvideo", options=raw)
     try:
         # Tags in an unknown encoding must not keep a video from being read.
         container: InputContainer = av.open(file, "r", metadata_errors="replace")
