@@ -72,9 +72,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_frames_reach_the_network_as_the_original_scales_them(folder: Path) -> None:
     frames = [np.full((40, 60, 3), (255, 51 * (t % 2), 0), np.uint8) for t in range(10)]
-    assert I3D.load(folder).logits(frames) == pytest.approx([1, 0.2 - 1, -1, 0.4 / 3], abs=1e-5)
+    net = I3D.load(folder)
+    scaled = [net.scaled(frame) for frame in frames]
+    assert net.logits(scaled) == pytest.approx([1, 0.2 - 1, -1, 0.4 / 3], abs=1e-5)
     with pytest.raises(MediaError, match="9 frames"):
-        I3D.load(folder).logits(frames[:9])
+        net.logits(scaled[:9])
 
 
 def test_of_each_clip_the_first_frames_count(folder: Path) -> None:
@@ -85,7 +87,8 @@ def test_of_each_clip_the_first_frames_count(folder: Path) -> None:
     found = metrics.measure(clip, changed)
     assert found.i3d is not None
     assert found.i3d.shape == (2, 4)
-    assert found.i3d[0].tolist() == found.i3d[1].tolist() == I3D.load(folder).logits(clip[:12]).tolist()
+    net = I3D.load(folder)
+    assert found.i3d[0].tolist() == found.i3d[1].tolist() == net.logits([net.scaled(frame) for frame in clip[:12]]).tolist()
     short = metrics.measure(clip[:11], clip[:11])
     assert short.i3d is None
     assert "11 frames" in short.unavailable["fvd"]

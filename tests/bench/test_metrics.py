@@ -59,6 +59,17 @@ def test_ssim_of_the_same_and_of_noise() -> None:
     assert (other.result().ssim or 0) < 0.2
 
 
+def test_ssim_is_the_librarys() -> None:
+    library = pytest.importorskip("pytorch_msssim", reason="SSIM comes with the bench extra")
+    torch = pytest.importorskip("torch")
+    first = np.kron(picture(6, 7), np.ones((8, 8, 1), np.uint8))
+    second = np.clip(first + rng.normal(0, 20, first.shape), 0, 255).astype(np.uint8)
+    planes = [torch.from_numpy(p).permute(2, 0, 1)[None].float() for p in (first, second)]
+    meter = Meter()
+    meter.add(first, second)
+    assert meter.result().ssim == pytest.approx(float(library.ssim(*planes, data_range=255)), abs=1e-6)
+
+
 def test_a_missing_metric_is_named_and_never_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     meter = Meter()

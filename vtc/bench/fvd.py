@@ -11,6 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor
 
 from vtc.bench.metrics import Picture
 from vtc.bench.weights import find_weights
@@ -43,17 +44,17 @@ class I3D:
             raise BundleError(f"cannot read {path}: {problem}", "fetch the file again") from problem
 
     @torch.inference_mode()
-    def logits(self, frames: Sequence[Picture]) -> NDArray[np.float32]:
-        """The logits of one video of frames uint8 [H, W, 3] in RGB, `LEAST_FRAMES` or more: float32 [400]."""
+    def scaled(self, picture: Picture) -> Tensor:
+        """A picture uint8 [H, W, 3] in RGB as the network takes it: float32 [3, 224, 224] in [-1, 1]."""
+        planes = torch.from_numpy(picture).to(self._device).permute(2, 0, 1)[None].float()
+        return F.interpolate(planes, (SIDE, SIDE), mode="bilinear")[0] / 127.5 - 1
+
+    @torch.inference_mode()
+    def logits(self, frames: Sequence[Tensor]) -> NDArray[np.float32]:
+        """The logits of one video of `scaled` frames, `LEAST_FRAMES` or more: float32 [400]."""
         if len(frames) < LEAST_FRAMES:
             raise MediaError(f"no FVD of a video of {len(frames)} frames", f"it must have {LEAST_FRAMES}")
-        # Frame by frame, so that large ones do not all stand in float at once.
-        scaled = [
-            F.interpolate(torch.from_numpy(frame).to(self._device).permute(2, 0, 1)[None].float(), (SIDE, SIDE), mode="bilinear")
-            for frame in frames
-        ]
-        video = torch.stack([frame[0] for frame in scaled], 1)[None] / 127.5 - 1
-        found = self._network(video, rescale=False, resize=False, return_features=True)
+        found = self._network(torch.stack(list(frames), 1)[None], rescale=False, resize=False, return_features=True)
         return found[0].float().cpu().numpy()
 
 

@@ -25,6 +25,8 @@ from vtc.errors import MediaError, Unavailable
 from vtc.media.planes import has_xpsnr
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from vtc.bench.fvd import I3D
 
 FVD_FRAMES = 16
@@ -108,11 +110,11 @@ class Metrics:
         meter = Meter(ssim="ssim" in self.asked)
         families = {name: start(fps) for name, start in self.starts.items()}
         unavailable = dict(self.unavailable)
-        start: list[tuple[Picture, Picture]] = []
+        start: list[tuple[Tensor, Tensor]] = []
         for a, b in pairs(first, second):
             meter.add(a, b)
             if self.i3d and len(start) < self.fvd_frames:
-                start.append((a, b))
+                start.append((self.i3d.scaled(a), self.i3d.scaled(b)))
             for name, family in list(families.items()):
                 try:
                     family.add(a, b)
