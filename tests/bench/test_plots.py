@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 pytest.importorskip("matplotlib", reason="plots come with the bench extra")
 
 from tests.bench.made_up import made_up
+from vtc.bench.canvas import spread, svg
 from vtc.bench.curves import Series, curves
-from vtc.bench.plots import length_over_time, rate_by_stream, rate_distortion, spread, svg
+from vtc.bench.plots import length_over_time, rate_by_stream, rate_distortion
 from vtc.bench.style import DARK, LIGHT, looks
 
 

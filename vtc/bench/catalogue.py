@@ -51,6 +51,11 @@ FVD = Metric(
 )
 """A number of a set of clips; it stands in no row."""
 
+PSNR_MSE = Metric("psnr_mse", "PSNR of the set", "dB", True, 2, "RGB of 8 bits, from the mean squared error of all clips")
+
+AVERAGES = METRICS | {metric.name: metric for metric in (PSNR_MSE, FVD)}
+"""Numbers of a point, which is a mean over clips, in the order in which tables show them."""
+
 
 def asked_metrics(names: Iterable[str]) -> frozenset[str]:
     """The names of METRICS (and "fvd") that a user means: "-" may stand for "_", and "psnr" brings psnr_clip with it.

@@ -73,12 +73,21 @@ class FeatureNet:
         if pictures.ndim != 4 or min(pictures.shape[1:3]) < _LEAST_SIDE:
             raise MediaError(f"no features of pictures of shape {pictures.shape}", f"sides of {_LEAST_SIDE} pixels or more are needed")
         planes = torch.from_numpy(np.ascontiguousarray(pictures[..., ::-1])).to(self._device).permute(0, 3, 1, 2).float()
+        return self.layers(planes)
+
+    def distances(self, first: Tensor, second: Tensor) -> Tensor:
+        """`distance` as a loss: of two times float [N, 3, H, W], RGB in [-1, 1], to [N]."""
+        layers = zip(*(self.layers((pictures.flip(1) + 1) * 127.5) for pictures in (first, second)))
+        return torch.stack([(a - b).square().sum(1).mean((1, 2)) for a, b in layers]).mean(0)
+
+    def layers(self, planes: Tensor) -> list[Tensor]:
+        """`features` of planes float [N, 3, H, W], B, G, R in 0..255."""
         x = F.relu(self._conv("conv1", planes - planes.new_tensor(_MEAN)[:, None, None], stride=2))
         layers = []
         for number in range(1, 10):
             x = self._fire(number, x) if number > 1 else x
-            length = x.square().sum(1, keepdim=True).sqrt()
-            layers.append(x / length.clamp_min(1e-10))
+            # The root has no slope at zero: the floor stands inside of it, too low to be seen.
+            layers.append(x / x.square().sum(1, keepdim=True).clamp_min(1e-20).sqrt())
             if number in _POOLED:
                 x = F.max_pool2d(x, 3, 2, ceil_mode=True)
         return layers

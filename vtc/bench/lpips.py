@@ -117,13 +117,18 @@ class Lpips:
         if min(first.shape[:2]) < LEAST_SIDE:
             raise MediaError(f"no LPIPS of a picture of {first.shape[1]}x{first.shape[0]}", f"its sides must have {LEAST_SIDE} pixels")
         planes = torch.from_numpy(np.stack([first, second])).to(self._device).permute(0, 3, 1, 2).float() / 127.5 - 1
+        return float(self.distances(planes[:1], planes[1:]))
+
+    def distances(self, first: Tensor, second: Tensor) -> Tensor:
+        """The same as a loss: of two times float [N, 3, H, W], RGB in [-1, 1], to [N]."""
+        planes = torch.cat((first, second))
         x = (planes - planes.new_tensor(_SHIFT)[:, None, None]) / planes.new_tensor(_SCALE)[:, None, None]
-        total = x.new_zeros(())
+        total = x.new_zeros(len(first))
         for number, (stage, head) in enumerate(zip(self._backbone.stages, self._heads)):
             if number in self._backbone.pooled:
                 x = F.max_pool2d(x, self._backbone.window, 2)
             for conv in stage:
                 x = F.relu(F.conv2d(x, *self._convs[conv.place], stride=conv.stride, padding=conv.padding))
-            unit = x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10)
-            total = total + (head[0] * (unit[0] - unit[1]).square()).sum(0).mean()
-        return float(total)
+            one, two = (x / (x.square().sum(1, keepdim=True).clamp_min(1e-20).sqrt() + 1e-10)).chunk(2)
+            total = total + (head * (one - two).square()).sum(1).mean((1, 2))
+        return total

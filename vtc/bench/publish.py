@@ -8,23 +8,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vtc.bench.catalogue import METRICS
+from vtc.bench.canvas import Draw, png
+from vtc.bench.catalogue import AVERAGES, METRICS
 from vtc.bench.curves import Curve, Series, curves
-from vtc.bench.plots import AVERAGES, Draw, length_over_time, png, rate_by_stream, rate_distortion
+from vtc.bench.plots import length_over_time, rate_by_stream, rate_distortion
 from vtc.bench.report import Results, write_report
 from vtc.bench.row import read_rows
+from vtc.bench.speed_plots import speed_plots
+from vtc.bench.speed_row import read_speeds
 from vtc.bench.style import LIGHT, Look, looks
 from vtc.bench.summary import comparisons, groups, typical, write_bd_rates, write_summary
 
-RESULTS, ABOUT = "results.jsonl", "about.json"
+RESULTS, SPEEDS, ABOUT = "results.jsonl", "speed.jsonl", "about.json"
 MOST_STRIPS = 6
 """Clips whose lengths are shown."""
 
 
 def publish(folder: Path) -> list[Path]:
-    """Write the tables, the plots and the report of `folder`/results.jsonl beside it; returns their paths. What is there is replaced.
+    """Write the tables, the plots and the report of results.jsonl and speed.jsonl in `folder` beside them; returns their paths.
 
-    The same rows give the same files. Raises `FormatError` on results that are no results.
+    What is there is replaced; the same rows give the same files. Raises `FormatError` on results that are no results.
     """
     rows = read_rows(folder / RESULTS)
     found = curves(rows, folder / "features")
@@ -41,7 +44,12 @@ def publish(folder: Path) -> list[Path]:
             path = folder / f"plot_{slug(*group, title)}.png"
             png(draw, LIGHT, path)
             written.append(path)
-    results = Results(rows, found, compared, dressed, plots, {}, about(folder), folder)
+    speed = speed_plots(read_speeds(folder / SPEEDS))
+    for title, draw in speed.items():
+        path = folder / f"plot_speed-{slug(title)}.png"
+        png(draw, LIGHT, path)
+        written.append(path)
+    results = Results(rows, found, compared, dressed, plots, speed, about(folder), folder)
     write_report(results, folder / "report.html")
     return [*written, folder / "report.html"]
 

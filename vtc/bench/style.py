@@ -55,6 +55,11 @@ def family(codec: str) -> str:
     return codec.partition("-")[0]
 
 
+def colour_of(codec: str) -> tuple[str, str]:
+    """Its colour on light and on dark paper, outside of a set of series."""
+    return _COLOURS.get(family(codec), _OTHERS[0])
+
+
 def looks(series: Iterable[Series]) -> dict[Series, Look]:
     """A look for every series, the same for the same set of them.
 

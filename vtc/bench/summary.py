@@ -8,15 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from vtc.bench.bd import Comparison, compare
-from vtc.bench.catalogue import FVD, METRICS
+from vtc.bench.catalogue import AVERAGES, METRICS
 from vtc.bench.curves import Curve
 
 ANCHORS = ("x264", "x265", "svtav1")
 """Codecs that everything else is compared with, where they were measured; of several presets, the one that is neither fastest nor
 slowest."""
-
-AVERAGES = (*METRICS, "psnr_mse", FVD.name)
-"""Metrics of a point, in the order in which tables show them."""
 
 Group = tuple[str, str, str]
 """Data set, protocol and key frames: what curves must share to be held against each other."""

@@ -19,6 +19,7 @@ EXAMPLES = (
     "vtc decode clip.vtc -o real.mp4 --steps 8",
     "vtc decode clip.vtc -o frames/ --start 2 --end 3",
     "vtc decode clip.vtc -o clip.npy --size 128",
+    "vtc decode clip.vtc -o slow.mp4 --decoder coordinate --fps 60 --scale 2 --crop 40,20,160,120",
     "vtc decode broken.vtc -o saved.mp4 --on-damage skip",
     "vtc decode clip.vtc -o - | ffplay -",
 )
@@ -35,6 +36,10 @@ def decode(
             help="By its ending: .mp4 .mkv .webm .mov .y4m .npy, or a folder of PNG; - is stdout.",
         ),
     ],
+    decoder: Annotated[
+        str | None,
+        typer.Option("--decoder", metavar="diffusion|coordinate", help="Which one paints.", show_default="the bundle's"),
+    ] = None,
     steps: Annotated[
         int, typer.Option("--steps", metavar="N", min=1, help="1: closest to the source; 8: best to the eye.")
     ] = 1,
@@ -42,10 +47,10 @@ def decode(
     start: Start = None,
     end: End = None,
     to_size: Annotated[
-        str | None, typer.Option("--size", metavar="WxH|SHORT", help="Resample to this size.", show_default="the source's")
+        str | None, typer.Option("--size", metavar="WxH|SHORT", help="Paint or resample at this size.", show_default="the source's")
     ] = None,
-    scale: Annotated[float | None, typer.Option("--scale", metavar="X", help="Resample by this factor.")] = None,
-    fps: Annotated[str | None, typer.Option("--fps", metavar="X", help="Repeat or leave out frames.")] = None,
+    scale: Annotated[float | None, typer.Option("--scale", metavar="X", help="Paint or resample so many times as large.")] = None,
+    fps: Annotated[str | None, typer.Option("--fps", metavar="X", help="Paint frames in between, or repeat and leave out.")] = None,
     region: Annotated[
         str | None, typer.Option("--crop", metavar="X,Y,W,H", help="Only this part, in pixels of the source.")
     ] = None,
@@ -70,6 +75,7 @@ def decode(
 
     first, last = span(start, end)
     options = DecodeOptions(
+        decoder=decoder,
         steps=steps,
         seed=seed,
         start=first,

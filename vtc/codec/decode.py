@@ -18,6 +18,7 @@ from vtc.codec.output import refuse_existing
 from vtc.codec.pipeline import beside
 from vtc.codec.player import Played, Player
 from vtc.codec.resize import resize_of
+from vtc.codec.view import View, view_of
 from vtc.codec.weights import find_identity
 from vtc.container import Reader, open_reader
 from vtc.errors import DamageError, UsageError
@@ -111,13 +112,17 @@ class _Decoding:
         self.first, self.stop = self._segments()
         path = find_identity(self.header.bundle, self.header.model)
         self.model = load_model(path, options.device, options.threads)
+        self.decoder = self.model.decoder(options.decoder)
+        self.view = self._view()
         self.lost: list[tuple[int, float, float, str]] = []
         self.warnings: list[str] = list(reader.problems)
 
     def run(self, output: str | Path, progress: Progress | None) -> int:
         """Decode into `output`; the number of frames written."""
         options = self.options
-        player = Player(self.reader, self.model, steps=options.steps, seed=options.seed, strict=self.strict)
+        player = Player(
+            self.reader, self.model, steps=options.steps, seed=options.seed, strict=self.strict, decoder=self.decoder, view=self.view
+        )
         count = 0
         with (
             closing(beside(player.play(self.first, self.stop))) as played,
@@ -143,6 +148,17 @@ class _Decoding:
         lost, warnings = tuple(self.lost), tuple(self.warnings)
         return DecodeResult(frames, width, height, seconds, speed, model, bundle, lost, warnings)
 
+    def _view(self) -> View | None:
+        """What is asked of a coordinate decoder; None for all of the video as it was coded, and for other decoders."""
+        options = self.options
+        asked = (options.crop, options.size, options.scale, options.fps, options.start, options.end)
+        if self.decoder != "coordinate" or all(wish is None for wish in asked):
+            return None
+        unit = self.header.time_base
+        first, end = (None if t is None else ceil(t / unit) for t in map(self._time, (options.start, options.end)))
+        rate = None if options.fps is None else as_rate(options.fps)
+        return view_of(self.resize, (self.header.width, self.header.height), unit, rate, first, end)
+
     def _segments(self) -> tuple[int, int]:
         """The first segment with a frame of the asked range, and the one behind the last."""
         index = self.reader.index
@@ -165,6 +181,7 @@ class _Decoding:
 
     def _shots(self, played: Iterable[Played]) -> Iterator[Shot]:
         """Pictures one by one at their final size. Lost segments are left out, or shown as the last good picture (black before any)."""
+        shown = self.resize if self.view is None else self.view.shown
         held = np.zeros((self.resize.size[1], self.resize.size[0], 3), np.uint8)
         for segment in played:
             if segment.frames is None:
@@ -172,7 +189,9 @@ class _Decoding:
                 if self.options.on_damage == "freeze":
                     yield from ((held, pts, duration) for pts, duration in zip(segment.pts, segment.durations))
                 continue
-            pictures = self.resize(segment.frames)
+            if not len(segment.frames):
+                continue
+            pictures = shown(segment.frames)
             held = pictures[-1]
             yield from zip(pictures, segment.pts, segment.durations)
 
@@ -183,7 +202,9 @@ class _Decoding:
         self.lost.append((segment.number, start, stop, segment.lost))
 
     def _timed(self, shots: Iterator[Shot]) -> Iterator[Shot]:
-        """Only the asked range, which then begins at zero; and at the asked frame rate."""
+        """Only the asked range, which then begins at zero; and at the asked frame rate. A view has seen to both."""
+        if self.view is not None:
+            return shots
         begin, end = (self._time(seconds) for seconds in (self.options.start, self.options.end))
         unit = self.header.time_base
         if begin is not None or end is not None:

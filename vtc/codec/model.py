@@ -41,6 +41,13 @@ class Model:
         """The shapes of a picture's streams."""
         return Geometry(height, width, self.clip_frames, self.tokenizer.tile)
 
+    def decoder(self, wanted: str | None) -> str:
+        """The decoder of that name, or the default one. UsageError where the bundle does not have it."""
+        has = self.tokenizer.decoders
+        if wanted is not None and wanted not in has:
+            raise UsageError(f"bundle {self.name} has no {wanted} decoder", f"it has: {', '.join(has)}; leave out --decoder")
+        return wanted or has[0]
+
     def network(self, geometry: Geometry, rate: float) -> Network:
         """The network for pictures of a geometry at `rate` frames a second (0: unknown)."""
         return Network(self.tokenizer, self.streams, geometry, self.device, rate, self.threads)

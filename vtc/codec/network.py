@@ -13,7 +13,7 @@ from torch import Tensor
 from vtc.codec.pipeline import spread
 from vtc.codec.plan import batch_segments, batch_tiles
 from vtc.codec.streams import Geometry, StreamInfo, Symbols
-from vtc.tokenizers.contract import Context, Tokenizer
+from vtc.tokenizers.contract import Context, Latents, Lengths, Tokenizer
 from vtc.tokenizers.contract import DecodeOptions as NetworkOptions
 from vtc.tokenizers.layers.patch import PATCH_SIDE, PATCH_TIME, to_float, to_uint8
 
@@ -81,7 +81,7 @@ Noise = Callable[[int, int], np.ndarray]
 
 
 @dataclass(frozen=True)
-class _Call(Generic[W]):
+class Call(Generic[W]):
     """One call of the network: `places` are (segment of `works`, tile). `batch`: all segments that belong together, lost ones too; `last`:
     whether this is the last call for them."""
 
@@ -126,13 +126,16 @@ class Network:
                     yield work, self._symbols(whole, kept, i)
                 parts = []
 
-    def decode(self, works: Iterable[D], steps: int, noise: Noise) -> Iterator[tuple[D, Tensor | None]]:
+    def decode(
+        self, works: Iterable[D], steps: int, noise: Noise, decoder: str = ""
+    ) -> Iterator[tuple[D, Tensor | None]]:
         """Every segment with its clip uint8 `[3, T, H, W]` on the CPU, None where its symbols are. `steps` of the diffusion decoder;
-        `noise(number, tile)`: float32 `[3, T, h, w]` for a tile of a segment, asked for when `steps` is more than 1."""
+        `noise(number, tile)`: float32 `[3, T, h, w]` for a tile of a segment, asked for when `steps` is more than 1. `decoder`: one of the
+        tokenizer's, empty for its default."""
         calls = self._calls(works, lambda work: work.symbols is not None)
         clips: list[Tensor] = []
         canvas = torch.empty(0)
-        for call, painted in spread(partial(self._paint, steps, noise), calls, self.workers, self.setup):
+        for call, painted in spread(partial(self._paint, steps, noise, decoder), calls, self.workers, self.setup):
             for (_, tile), picture in zip(call.places, painted):
                 if self.geometry.layout.count == 1:
                     clips.append(picture)
@@ -154,7 +157,7 @@ class Network:
     def _size(self) -> tuple[int, int, int]:
         return self.geometry.clip_frames, self.geometry.padded_height, self.geometry.padded_width
 
-    def _calls(self, works: Iterable[W], whole: Callable[[W], bool]) -> Iterator[_Call[W]]:
+    def _calls(self, works: Iterable[W], whole: Callable[[W], bool]) -> Iterator[Call[W]]:
         """Batches begin at multiples of their size, so that they are the same wherever in a file work begins."""
         size = self.segments_a_call
         for _, together in groupby(works, lambda work: work.number // size):
@@ -163,15 +166,15 @@ class Network:
             places = [(i, tile) for i in range(len(there)) for tile in range(self.geometry.layout.count)]
             starts = range(0, max(1, len(places)), self.tiles_a_call)
             for at in starts:
-                yield _Call(batch, there, places[at : at + self.tiles_a_call], at == starts[-1])
+                yield Call(batch, there, places[at : at + self.tiles_a_call], at == starts[-1])
 
     @torch.inference_mode()
-    def _analyse(self, rule: LengthRule, call: _Call[E]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    def _analyse(self, rule: LengthRule, call: Call[E]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Symbols `[B, N, C]` of the network's streams and kept lengths `[B, items]` of the sequences of a call."""
         if not self.streams:
             return {}, {}
         pixels = to_float(self._cut([work.pixels for work in call.works], call))
-        latents = self.tokenizer.encode(pixels, self._context(call))
+        latents = self.tokenizer.encode(pixels, self.context(call))
         arrays = {}
         for stream in self.streams:
             scaled = latents[stream.name].float() * self._gains(call, stream)
@@ -179,10 +182,20 @@ class Network:
         return arrays, rule.lengths(self.tokenizer, pixels, self.streams)
 
     @torch.inference_mode()
-    def _paint(self, steps: int, noise: Noise, call: _Call[D]) -> Tensor:
+    def _paint(self, steps: int, noise: Noise, decoder: str, call: Call[D]) -> Tensor:
         """The tiles of a call: uint8 on the CPU where a frame is one tile, otherwise float on the device, `[B, 3, T, h, w]`."""
         if not call.places:
             return torch.empty(0)
+        latents, lengths = self.inputs(call)
+        drawn = None
+        if steps > 1:
+            drawn = torch.from_numpy(np.stack([noise(call.works[i].number, tile) for i, tile in call.places])).to(self.device)
+        options = NetworkOptions(steps, drawn, decoder)
+        painted = self.tokenizer.decode(latents, lengths, self.context(call), options).float()
+        return to_uint8(painted).cpu() if self.geometry.layout.count == 1 else painted
+
+    def inputs(self, call: Call[D]) -> tuple[Latents, Lengths]:
+        """Dequantised latents of the tiles of a call, and their kept lengths."""
         symbols = [work.symbols for work in call.works if work.symbols is not None]
         latents = {}
         for stream in self.streams:
@@ -197,17 +210,13 @@ class Network:
             for stream in self.streams
             if stream.cut
         }
-        drawn = None
-        if steps > 1:
-            drawn = torch.from_numpy(np.stack([noise(call.works[i].number, tile) for i, tile in call.places])).to(self.device)
-        painted = self.tokenizer.decode(latents, lengths, self._context(call), NetworkOptions(steps, drawn)).float()
-        return to_uint8(painted).cpu() if self.geometry.layout.count == 1 else painted
+        return latents, lengths
 
     def _blend(self, canvas: Tensor, picture: Tensor, tile: int) -> None:
         rows, columns = self.geometry.layout.windows[tile]
         canvas[:, :, rows, columns].addcmul_(picture, torch.from_numpy(self.geometry.layout.weights[tile]).to(self.device))
 
-    def _cut(self, clips: Sequence[Tensor], call: _Call[W], unit: int = 1) -> Tensor:
+    def _cut(self, clips: Sequence[Tensor], call: Call[W], unit: int = 1) -> Tensor:
         """Tiles `[B, 3, T, h, w]` of what lies over the frame with one value per `unit` pixels, on the device."""
         cut = []
         for i, tile in call.places:
@@ -216,7 +225,8 @@ class Network:
             cut.append(clips[i][:, :, down, across])
         return torch.stack(cut).to(self.device)
 
-    def _context(self, call: _Call[W]) -> Context:
+    def context(self, call: Call[W]) -> Context:
+        """What else is known of the tiles of a call."""
         steps = torch.tensor([call.works[i].step for i, _ in call.places], device=self.device)
         grounds = [work.ground for work in call.works if work.ground is not None]
         if not grounds:
@@ -228,7 +238,7 @@ class Network:
         side = self._cut([ground.side for ground in grounds], call, PATCH_SIDE)
         return Context(steps, base, side, self.rate)
 
-    def _gains(self, call: _Call[W], stream: StreamInfo) -> Tensor:
+    def _gains(self, call: Call[W], stream: StreamInfo) -> Tensor:
         """`[B, 1, 1]`."""
         gains = [self.tokenizer.gains(call.works[i].step)[stream.name] for i, _ in call.places]
         return torch.tensor(gains, device=self.device)[:, None, None]

@@ -13,6 +13,7 @@ Size = tuple[int, int] | int
 ENTROPY = ("auto", "packed", "static")
 AUDIO = ("copy", "none")
 ON_DAMAGE = ("fail", "skip", "freeze")
+DECODERS = ("diffusion", "coordinate")
 
 CUTTING = {"length", "tokens", "device", "threads"}
 """Options that make sense for a video that is coded already."""
@@ -77,10 +78,13 @@ class EncodeOptions:
 
 @dataclass(frozen=True)
 class DecodeOptions:
-    """`steps` of the network, `seed` of its noise; `start`, `end` in seconds from the first frame. `crop` (x, y, width,
-    height) in pixels of the source; `size` (width, height) or short side, or `scale`, of what is left; `fps`: frames repeated or left out.
+    """`decoder`: diffusion or coordinate (None: the bundle's default). `steps` of the diffusion decoder, `seed` of its noise; `start`,
+    `end` in seconds from the first frame. `crop` (x, y, width, height) in pixels of the source; `size` (width, height) or short side, or
+    `scale`, of what is left; `fps`. A coordinate decoder paints just what these ask for, at any time and as fine as asked; after a
+    diffusion decoder pictures are resampled, and frames repeated or left out.
     `on_damage`: fail, skip (leave damaged segments out) or freeze (hold the last good frame). `codec` and `crf` of the written video."""
 
+    decoder: str | None = None
     steps: int = 1
     seed: int = 0
     start: float | None = None
@@ -97,6 +101,8 @@ class DecodeOptions:
     threads: int | None = None
 
     def __post_init__(self) -> None:
+        if self.decoder is not None:
+            _one_of("decoder", self.decoder, DECODERS)
         _in_range("steps", self.steps, 1, 1000)
         _in_range("seed", self.seed, 0, 2**63 - 1)
         _range("start", self.start, "end", self.end)

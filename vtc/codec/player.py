@@ -11,16 +11,18 @@ from torch import Tensor
 from vtc.codec.model import Model, own_threads
 from vtc.codec.network import Ground, drawn_noise
 from vtc.codec.pipeline import beside
+from vtc.codec.region import paint_regions
 from vtc.codec.streams import Symbols
 from vtc.codec.symbols import label
+from vtc.codec.view import Moments, View
 from vtc.container import Reader, Segment
 from vtc.errors import DamageError
 
 
 @dataclass(frozen=True)
 class Played:
-    """A segment's frames uint8 `[n, H, W, 3]` of the coded picture, their `pts` and `durations`; `frames` is None where they are `lost`,
-    which says why."""
+    """A segment's frames uint8 `[n, H, W, 3]` of the coded picture (or as a view painted them), their `pts` and `durations`; `frames` is
+    None where they are `lost`, which says why."""
 
     number: int
     pts: tuple[int, ...]
@@ -44,10 +46,22 @@ class _Work:
 
 class Player:
     """Decodes any run of segments of `reader` with `model`. `steps` and `seed` of the diffusion decoder. With `strict`, damage is an error;
-    otherwise damaged segments, and those that lean on them, come out as lost."""
+    otherwise damaged segments, and those that lean on them, come out as lost. `decoder`: the bundle's default where None. `view`: what a
+    coordinate decoder is asked for, in place of all frames as they were coded."""
 
-    def __init__(self, reader: Reader, model: Model, *, steps: int = 1, seed: int = 0, strict: bool = True) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        model: Model,
+        *,
+        steps: int = 1,
+        seed: int = 0,
+        strict: bool = True,
+        decoder: str | None = None,
+        view: View | None = None,
+    ) -> None:
         self.reader, self.model, self.steps, self.seed, self.strict = reader, model, steps, seed, strict
+        self.decoder, self.view = model.decoder(decoder), view
         header = reader.header
         self.geometry = model.geometry(header.width, header.height)
         self.network = model.network(self.geometry, float(header.frame_rate))
@@ -121,20 +135,28 @@ class Player:
             return drawn_noise(self.seed, number, tile, (3, header.clip_frames, layout.tile_height, layout.tile_width))
 
         wanted = (work for work in works if work.number >= begin)
-        for work, clip in self.network.decode(wanted, self.steps, noise):
+        if self.view is not None:
+            view = self.view
+            painted = paint_regions(self.network, wanted, self.decoder, lambda work: view.query(self._moments(work)))
+        else:
+            painted = self.network.decode(wanted, self.steps, noise, self.decoder)
+        for work, clip in painted:
+            moments = self._moments(work)
             if clip is None or work.segment is None:
-                yield self._lost(work)
+                yield Played(work.number, moments.pts, moments.durations, None, work.lost)
                 continue
-            shown = clip[:, : work.segment.frames, : header.height, : header.width]
-            frames = shown.permute(1, 2, 3, 0).contiguous().numpy()
-            yield Played(work.number, work.segment.pts, work.segment.durations, frames)
+            shown = clip if self.view is not None else clip[:, : work.segment.frames, : header.height, : header.width]
+            yield Played(work.number, moments.pts, moments.durations, shown.permute(1, 2, 3, 0).contiguous().numpy())
 
-    def _lost(self, work: _Work) -> Played:
-        """The times of a segment that is lost: as it tells them, or else evenly over its place in the index."""
+    def _moments(self, work: _Work) -> Moments:
+        """The times of a segment's frames: as it tells them, or where it is lost evenly over its place in the index."""
         if work.segment is not None:
-            return Played(work.number, work.segment.pts, work.segment.durations, None, work.lost)
-        entry, end = self.reader.index.segments[work.number], self.reader.index.end_of(work.number)
-        span = max(end - entry.pts, entry.frames)
-        times = [entry.pts + i * span // entry.frames for i in range(entry.frames + 1)]
-        durations = tuple(later - earlier for earlier, later in pairwise(times))
-        return Played(work.number, tuple(times[:-1]), durations, None, work.lost)
+            pts, durations = work.segment.pts, work.segment.durations
+        else:
+            entry, end = self.reader.index.segments[work.number], self.reader.index.end_of(work.number)
+            span = max(end - entry.pts, entry.frames)
+            times = [entry.pts + i * span // entry.frames for i in range(entry.frames + 1)]
+            pts, durations = tuple(times[:-1]), tuple(later - earlier for earlier, later in pairwise(times))
+        if self.view is not None:
+            return self.view.moments(pts, durations)
+        return Moments(tuple(map(float, range(len(pts)))), pts, durations)

@@ -31,7 +31,7 @@ STRIDE = 4
 @dataclass(frozen=True)
 class Job:
     """One video to be cached: what is read, at which short side, from which share of its length, how fast, into which
-    folder.
+    folder. Where it has half of `least` frames or more, it holds its last one until there are so many.
     """
 
     clip: Clip
@@ -40,6 +40,7 @@ class Job:
     speed: float
     seed: int
     frames: int
+    least: int
     folder: Path
 
 
@@ -141,8 +142,9 @@ def _job(clip: Clip, recipe: Recipe, folder: Path, prepare_key: str, seed: int) 
     side, start, speed = int(rng.choice(recipe.sides)), float(rng.random()), float(rng.choice(recipe.speeds))
     frames = recipe.cache_frames // STRIDE * STRIDE
     facts = [clip.name, clip.size, side, start, own, frames, prepare_key]
-    key = json.dumps(facts if speed == 1 else [*facts, speed])
-    return Job(clip, side, start, speed, own, frames, folder / hashlib.sha256(key.encode()).hexdigest()[:24])
+    least = recipe.frames if recipe.hold else 0
+    key = json.dumps([*facts, *([speed] if speed != 1 else []), *([f"hold {least}"] if least else [])])
+    return Job(clip, side, start, speed, own, frames, least, folder / hashlib.sha256(key.encode()).hexdigest()[:24])
 
 
 def _fill(job: Job, prepare: Prepare) -> None:
@@ -154,6 +156,8 @@ def _fill(job: Job, prepare: Prepare) -> None:
     except (VtcError, OSError, ValueError) as error:
         note["skipped"] = str(error).splitlines()[0] if str(error) else type(error).__name__
     else:
+        if job.least / 2 <= len(frames) < job.least:
+            frames = frames[np.minimum(np.arange(job.least), len(frames) - 1)]
         frames = frames[: len(frames) // STRIDE * STRIDE]
         if len(frames):
             arrays = {"clip": frames, **prepare(frames, np.random.default_rng([job.seed, 1]))}

@@ -29,7 +29,8 @@ class Recipe:
     is the decay per step in [0, 1); clip_norm bounds the gradient's norm. A step draws one of crop and crops, and takes
     as many clips of it as hold the pixels of `batch` clips of `crop`. Drawn per video (repeat one to weigh it): sides,
     the short sides that videos are scaled to, and speeds, how fast they run: 2 takes every second frame, 0.5 shows
-    every frame twice, as drawings on twos and converted frame rates do.
+    every frame twice, as drawings on twos and converted frame rates do. With `hold`, videos of half a clip or more that
+    are shorter than one hold their last frame, as the codec fills clips.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Recipe:
     cache_frames: int = 80
     crops: tuple[int, ...] = ()
     speeds: tuple[float, ...] = (1.0,)
+    hold: bool = False
     stages: tuple[Stage, ...] = (Stage("all", 1.0),)
 
     def __post_init__(self) -> None:
@@ -87,6 +89,8 @@ _ONEDVA_STAGES = (
     Stage("post-training", 0.15, frozen=("tokenizer.encoder",)),
 )
 
+_COORDTOK_STAGES = (Stage("coordinates", 0.85), Stage("frames", 0.15))
+
 recipes: dict[tuple[str, str], Recipe] = {
     (recipe.name, recipe.size): recipe
     for recipe in (
@@ -94,6 +98,13 @@ recipes: dict[tuple[str, str], Recipe] = {
         Recipe("onedva-paper", "onedva", "tiny", batch=2, lr=8e-4, stages=_ONEDVA_STAGES),
         Recipe("onedva", "onedva", "small", batch=32, lr=6e-4, stages=_ONEDVA_STAGES),
         Recipe("onedva", "onedva", "base", batch=64, lr=4e-4, stages=_ONEDVA_STAGES),
+        *(
+            Recipe(
+                "coordtok", "coordtok", size, batch=batch, lr=lr, frames=128, cache_frames=160, sides=(128, 144, 176),
+                hold=True, stages=_COORDTOK_STAGES,
+            )
+            for size, batch, lr in (("tiny", 2, 1e-3), ("small", 16, 5e-4), ("base", 32, 3e-4), ("official", 24, 1e-4))
+        ),
     )
 }
 """All recipes by (name, size)."""

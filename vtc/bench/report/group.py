@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from vtc.bench.bd import Change, Comparison
-from vtc.bench.catalogue import METRICS
+from vtc.bench.canvas import Draw, svg
+from vtc.bench.catalogue import AVERAGES, METRICS
 from vtc.bench.curves import Curve
-from vtc.bench.plots import AVERAGES, Draw, svg
 from vtc.bench.report.findings import EVEN, HEADLINE, listed, percent
 from vtc.bench.report.html import Html, data_uri, details, join, table, tag, text, themed
 from vtc.bench.report.pictures import Shown, read_picture, shown

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from vtc.bench.bd import Comparison
+from vtc.bench.canvas import Draw
 from vtc.bench.curves import Curve, Series
-from vtc.bench.plots import Draw
 from vtc.bench.row import Row
 from vtc.bench.style import Look
 from vtc.bench.summary import Group

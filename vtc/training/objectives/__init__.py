@@ -14,6 +14,10 @@ def create(recipe: Recipe, index: Index, folder: Path, init: Path | None) -> tup
 
     What has to be fitted before training (the KLT, the base layer's tables) is kept in the run's `folder` for resuming.
     """
+    if recipe.tokenizer == "coordtok":
+        from vtc.training.objectives.coordtok import create_coordtok
+
+        return create_coordtok(recipe, index, folder, init)
     from vtc.training.objectives.start import create_onedva
 
     return create_onedva(recipe, index, folder, init)

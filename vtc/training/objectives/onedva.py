@@ -23,6 +23,7 @@ from vtc.tokenizers.onedva import QUERY_BOUND, OneDVA
 from vtc.tokenizers.teacher import StandInTeacher
 from vtc.training.data import Index
 from vtc.training.objectives.base_fit import FIT_VIDEOS, BaseFit, sample_videos, spec_of
+from vtc.training.objectives.figures import logistic_bits, psnr
 from vtc.training.recipe import Recipe, Stage
 
 FULL_NOISE = 0.5  # One-DVA: 0.1; half, because one step is our default decode
@@ -50,11 +51,11 @@ class OneDVATraining(nn.Module):
 
     def bits(self, query: Tensor) -> Tensor:
         """Estimated bits `[B, K]` of (noisy) 1D latents `[B, K, C]`."""
-        return _logistic_bits(query, self.log_scale)
+        return logistic_bits(query, self.log_scale)
 
     def structural_bits(self, symbols: Tensor) -> Tensor:
         """Estimated bits `[B]` of the structural latents of the form without a base layer, `[B, N, C]` in units of the step."""
-        return _logistic_bits(symbols, self.structural_log_scale).sum(1)
+        return logistic_bits(symbols, self.structural_log_scale).sum(1)
 
 
 class OneDVAObjective:
@@ -158,7 +159,7 @@ class OneDVAObjective:
                 ]
                 bits = bits + cut(model.bits(latents["query"])[..., None], rule[:, 0]).sum()
             assert context.base is not None
-            rows.append([_psnr(p, pixels) for p in (context.base, *painted)] + [float(rule), float(bits)])
+            rows.append([psnr(p, pixels) for p in (context.base, *painted)] + [float(rule), float(bits)])
         names = ("psnr_base", "psnr_structural", "psnr", "psnr_full", "tokens", "bits")
         return dict(zip(names, np.mean(rows, 0).tolist(), strict=True))
 
@@ -270,16 +271,5 @@ def _as_coded(model: OneDVATraining, latents: Latents, context: Context) -> tupl
     return coded, bits
 
 
-def _logistic_bits(values: Tensor, log_scale: Tensor) -> Tensor:
-    """Bits of whole numbers (or noisy stand-ins) `[..., C]` under logistic distributions, summed over channels."""
-    scale = log_scale.float().exp()
-    mass = torch.sigmoid((values + 0.5) / scale) - torch.sigmoid((values - 0.5) / scale)
-    return -torch.log2(mass.clamp_min(1e-6)).sum(-1)
-
-
 def _rounded(query: Tensor) -> Tensor:
     return query.round().clamp(-QUERY_BOUND, QUERY_BOUND)
-
-
-def _psnr(a: Tensor, b: Tensor) -> float:
-    return float(10 * torch.log10(4 / (a.float() - b).square().mean().clamp_min(1e-9)))

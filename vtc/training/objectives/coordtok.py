@@ -1,0 +1,208 @@
+"""Training CoordTok: squared error at random coordinates and the rate of the planes; then whole frames with a perceptual loss.
+
+The paper's two phases. Ours: planes are noised as by rounding, with a step drawn for every clip, and their estimated bits are weighed
+against the error; errors count relative to those of the linear start, so that calm clips weigh as much as wild ones.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+
+from vtc.codec.quality import step_of
+from vtc.errors import TrainingError
+from vtc.tokenizers.base import BaseConfig
+from vtc.tokenizers.bundle import load_bundle, save_bundle
+from vtc.tokenizers.coordtok import PRESETS, CoordTok
+from vtc.tokenizers.layers.patch import to_float
+from vtc.tokenizers.planes import Planes, fit_bases
+from vtc.training.data import Index
+from vtc.training.objectives.figures import logistic_bits, psnr
+from vtc.training.objectives.onedva import QUALITIES
+from vtc.training.objectives.places import consecutive, patches_at, pictures, scattered, slots_at_once
+from vtc.training.perceptual import Perceptual, find_perceptual
+from vtc.training.recipe import Recipe, Stage
+from vtc.training.tables import fit_tables, training_clips
+
+ERROR_FLOOR = 4e-4  # 40 dB: errors are weighed against those of the linear start, down to this
+PERCEPTUAL = 0.2  # the paper's is 1, against errors that are not weighed
+SEEN_FRAMES = 4  # of those that are painted in the second phase, seen by the perceptual loss
+WHOLE_FRAMES = "frames"  # name of the second phase
+FIT_CLIPS, TABLE_CLIPS = 64, 64
+COARSE = 4.0  # planes bear a step of so many times that of pixels: most of the error is what they cannot hold
+
+
+class CoordTokTraining(nn.Module):
+    """The tokenizer and a logistic rate model of its planes, a scale for every channel."""
+
+    def __init__(self, tokenizer: CoordTok) -> None:
+        super().__init__()
+        self.tokenizer = tokenizer
+        shapes = tokenizer.config.planes()
+        self.log_scale = nn.ParameterList(nn.Parameter(torch.zeros(shape[2])) for shape in shapes)
+        if tokenizer.linear is not None:
+            deviation = tokenizer.linear.deviation.float().split([shape[2] for shape in shapes])
+            for scale, spread, gain in zip(self.log_scale, deviation, tokenizer.gain.float()):
+                scale.data.copy_((0.5 * spread * gain / step_of(QUALITIES[0])).clamp_min(0.1).log())
+
+    def bits(self, symbols: Planes) -> Tensor:
+        """Estimated bits `[B]` of (noised) symbols of the planes."""
+        parts = zip(symbols, self.log_scale)
+        return torch.stack([logistic_bits(plane, scale).sum((1, 2)) for plane, scale in parts]).sum(0)
+
+
+class CoordTokObjective:
+    """See the module. `perceptual` is None where no weights are at hand: then the second phase has the squared error alone."""
+
+    prepare_key = "coordtok"
+
+    def __init__(self, index: Index, recipe: Recipe, folder: Path, perceptual: Perceptual | None) -> None:
+        self.index, self.recipe, self.folder, self.perceptual = index, recipe, folder, perceptual
+        self.lagrangian = BaseConfig().lagrangian
+
+    def prepare(self, frames: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Nothing is kept beside the frames."""
+        return {}
+
+    def loss(
+        self, model: nn.Module, batch: dict[str, Tensor], stage: Stage, generator: Generator, step: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """First phase: coordinates at random, as many a clip as the decoder takes at once. Second phase: the slots of frames that a decode
+        takes at once, planes rounded as in a file."""
+        assert isinstance(model, CoordTokTraining)
+        tokenizer, clip = model.tokenizer, batch["clip"]
+        frames = stage.name == WHOLE_FRAMES
+        steps = _steps(len(clip), generator, clip.device)
+        symbols = scaled(tokenizer, tokenizer.planes(to_float(clip)), steps)
+        noised = [plane + torch.rand(plane.shape, generator=generator, device=clip.device) - 0.5 for plane in symbols]
+        bits = model.bits((noised[0], noised[1], noised[2]))
+        seen = [plane + (plane.round() - plane).detach() for plane in symbols] if frames else noised
+        planes = unscaled(tokenizer, (seen[0], seen[1], seen[2]), steps)
+        index = (consecutive if frames else scattered)(tokenizer, len(clip), generator, clip.device)
+        target = to_float(patches_at(clip, index, tokenizer.config.decoder.patch))
+        painted, linear = self._painted(tokenizer, planes, index, steps)
+        error = (painted - target).square().mean((1, 2))
+        before = (linear.detach() - target).square().mean((1, 2))
+        weight = 1 / (before + ERROR_FLOOR)
+        coarse = steps / tokenizer.gain[1]  # the step of the strips' coefficients, whose basis is orthonormal
+        price = self.lagrangian * coarse.square() * bits / clip[0].numel()
+        distortion, rate = (error * weight).mean(), (price * weight).mean()
+        parts = {"error": distortion, "rate": rate, "bits": bits.mean()}
+        parts["gain_db"] = 10 * torch.log10(before / error.clamp_min(1e-9)).mean()
+        total = distortion + rate
+        if frames and self.perceptual is not None:
+            pick = torch.randperm(self._at_once(tokenizer), generator=generator, device=clip.device)[:SEEN_FRAMES]
+            shown, meant = (pictures(tokenizer, p)[:, :, pick].transpose(1, 2).flatten(0, 1) for p in (painted, target))
+            parts[self.perceptual.name] = self.perceptual.distance(shown, meant).mean()
+            total = total + PERCEPTUAL * parts[self.perceptual.name]
+        return total, parts
+
+    def _at_once(self, tokenizer: CoordTok) -> int:
+        """Frames that `consecutive` places make."""
+        return slots_at_once(tokenizer) * tokenizer.config.decoder.patch_time
+
+    def _painted(self, tokenizer: CoordTok, planes: Planes, index: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
+        """Patches `[B, N, P]` float32 at grid places, and those of the linear path alone (grey where there is none)."""
+        grid = tokenizer.config.decoder.grid(tokenizer.size)
+        coordinates = index / torch.tensor([max(1, n - 1) for n in grid], device=index.device)
+        network = tokenizer.decoder(tokenizer.read(planes), coordinates, grid, tokenizer.told(steps)).float()
+        if tokenizer.linear is None:
+            return network, torch.zeros_like(network)
+        with torch.autocast(index.device.type, enabled=False):
+            linear = tokenizer.linear.patches(planes, index)
+        return linear + network, linear
+
+    def evaluate(self, model: nn.Module, clips: Sequence[dict[str, Tensor]]) -> dict[str, float]:
+        """At quality 50, whole clips decoded from rounded planes: PSNR (dB, of each clip's mean squared error, then averaged), that of the
+        linear start with planes of its own, and estimated bits a pixel."""
+        assert isinstance(model, CoordTokTraining)
+        tokenizer, rows = model.tokenizer, []
+        for clip in clips:
+            pixels = to_float(clip["clip"])
+            steps = torch.full((1,), step_of(QUALITIES[0]), device=pixels.device)
+            with torch.autocast(pixels.device.type, torch.bfloat16):
+                symbols = scaled(tokenizer, tokenizer.planes(pixels), steps)
+                rounded = symbols[0].round(), symbols[1].round(), symbols[2].round()
+                painted = tokenizer.paint(unscaled(tokenizer, rounded, steps), steps).clamp(-1, 1)
+            row = [psnr(painted, pixels), float(model.bits(rounded)) / (pixels[0, 0].numel())]
+            rows.append(row)
+        return dict(zip(("psnr", "bpp"), np.mean(rows, 0).tolist(), strict=True))
+
+    def pictures(self, model: nn.Module, clips: Sequence[dict[str, Tensor]]) -> list[list[Tensor]]:
+        """The middle frame of each clip: source, and decoded at quality 50."""
+        assert isinstance(model, CoordTokTraining)
+        tokenizer, rows = model.tokenizer, []
+        for clip in clips:
+            pixels = to_float(clip["clip"])
+            steps = torch.full((1,), step_of(QUALITIES[0]), device=pixels.device)
+            with torch.autocast(pixels.device.type, torch.bfloat16):
+                painted = tokenizer.paint(tokenizer.planes(pixels), steps).clamp(-1, 1)
+            rows.append([video[0, :, video.shape[2] // 2] for video in (pixels, painted)])
+        return rows
+
+    def export(self, model: nn.Module, path: Path, log: Callable[[str], None]) -> None:
+        """Write the bundle: the averaged tokenizer, and tables fitted on training clips."""
+        assert isinstance(model, CoordTokTraining)
+        device = next(model.parameters()).device
+        clips = (clip[None].to(device) for clip in training_clips(self.index, self.recipe, TABLE_CLIPS))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_bundle(path, model.tokenizer, fit_tables(model.tokenizer, clips), self._card())
+        path.chmod(0o644)
+        log(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")
+
+    def _card(self) -> dict[str, Any]:
+        """Provenance: recipe, data, perceptual loss, and the run's first and last judgement."""
+        card: dict[str, Any] = {"recipe": json.loads(self.recipe.to_json()), "manifest": self.index.manifest}
+        card |= {"sources": self.index.sources, "perceptual": self.perceptual.name if self.perceptual else "none"}
+        log = self.folder / "log.jsonl"
+        lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+        judged = [line for line in lines if "psnr" in line]
+        if judged:
+            card |= {"start": judged[0], "end": judged[-1]}
+        return card
+
+
+def scaled(tokenizer: CoordTok, planes: Planes, steps: Tensor) -> Planes:
+    """Planes in units of their steps, ready to be rounded."""
+    xy, yt, xt = (plane * (gain / steps).view(-1, 1, 1, 1) for plane, gain in zip(planes, tokenizer.gain.float()))
+    return xy, yt, xt
+
+
+def unscaled(tokenizer: CoordTok, symbols: Planes, steps: Tensor) -> Planes:
+    """The inverse of `scaled`."""
+    xy, yt, xt = (plane * (steps / gain).view(-1, 1, 1, 1) for plane, gain in zip(symbols, tokenizer.gain.float()))
+    return xy, yt, xt
+
+
+def _steps(count: int, generator: Generator, device: torch.device) -> Tensor:
+    """Steps `[B]` of qualities around 50."""
+    drawn = QUALITIES[0] + QUALITIES[1] * torch.randn(count, generator=generator, device=device)
+    return torch.tensor([step_of(float(quality)) for quality in drawn.clamp(0, 100)], device=device)
+
+
+def create_coordtok(
+    recipe: Recipe, index: Index, folder: Path, init: Path | None
+) -> tuple[CoordTokObjective, CoordTokTraining]:
+    """The objective and model of a CoordTok recipe. The linear start is fitted once for a run and read again when resuming."""
+    folder.mkdir(parents=True, exist_ok=True)
+    started = folder / "start.safetensors"
+    if not started.exists():
+        if init is not None:
+            shutil.copyfile(init, started)
+        else:
+            tokenizer = CoordTok(PRESETS[recipe.size])
+            if tokenizer.linear is not None:
+                fit_bases(training_clips(index, recipe, FIT_CLIPS), tokenizer.linear, every=4)
+                tokenizer.gain.copy_(torch.tensor([tokenizer.clip_frames**0.5, 1.0, 1.0]) / COARSE)
+            save_bundle(started, tokenizer, {}, {})
+    bundle = load_bundle(started, dtype=torch.float32)
+    if not isinstance(bundle.tokenizer, CoordTok):
+        raise TrainingError(f"{init} is no CoordTok bundle", "start without --init, or from another bundle")
+    perceptual = find_perceptual() if any(stage.name == WHOLE_FRAMES for stage in recipe.stages) else None
+    objective = CoordTokObjective(index, recipe, folder, perceptual)
+    return objective, CoordTokTraining(bundle.tokenizer.requires_grad_(True))
