@@ -20,6 +20,8 @@ from vtc.tokenizers.layers.patch import to_float
 from vtc.tokenizers.official import from_official, read_checkpoint
 from vtc.tokenizers.planes import LinearPlanes, fit_bases
 
+from .published import published
+
 ROOM = Path(__file__).parents[2]
 PARITY = next((p for parent in ROOM.parents if (p := parent / "shared" / "parity" / "coordtok").is_dir()), None)
 TOLERANCE = 1e-5  # shared/parity/README.md
@@ -137,27 +139,7 @@ def test_sizes_stand_at_1280_tokens(size: str) -> None:
 
 def test_checkpoints_are_read_without_running_them(tmp_path: Path) -> None:
     source = build(replace(MINI, linear=False, features=(6, 6), decoder=replace(MINI.decoder, places="table")), shake=0.1)
-    names = {
-        "encoder.video.patch_in.": "encoder.encoder.patch_embed.proj.", "encoder.video.class_token": "encoder.encoder.cls_token",
-        "encoder.video.places": "encoder.encoder.pos_emb", "encoder.video.blocks.": "encoder.encoder.layers.",
-        "encoder.video.norm.": "encoder.encoder.norm.", "encoder.video_places": "encoder.cross_pos_emb",
-        "encoder.layers.": "encoder.transformer.layers.", "encoder.norm.": "encoder.transformer.norm.",
-        "decoder.lookup.embed.": "decoder.transformer.patch_embed.", "decoder.places.table": "decoder.transformer.pos_embed",
-        "decoder.blocks.": "decoder.transformer.layers.", "decoder.norm.": "decoder.transformer.norm.",
-        "decoder.head.": "decoder.projector.", "cross_attn.qkv.weight": "cross_attn.in_proj_weight",
-        "self_attn.qkv.weight": "self_attn.in_proj_weight", "_attn.proj.": "_attn.out_proj.",
-    }  # fmt: skip
-    for name in ("xy", "yt", "xt"):
-        names |= {f"encoder.{name}.inward.": f"encoder.patch_embeds_{name}.proj.", f"encoder.{name}.plane": f"weight_tokens_{name}"}
-        names |= {f"encoder.{name}.outward.": f"encoder.projectors_{name}."}
-    state: dict[str, Tensor] = {"module.decoder.lpips_loss.lin0.weight": torch.ones(1)}
-    for name, tensor in source.state_dict().items():
-        for own, there in names.items():
-            name = name.replace(own, there) if own.startswith(("cross", "self", "_")) or name.startswith(own) else name
-        name = name.replace("mlp.2.", "mlp.3." if "encoder.transformer" in name else "mlp.fc2.")
-        name = name if "encoder.transformer" in name else name.replace("mlp.0.", "mlp.fc1.")
-        if name != "gain":
-            state[f"module.{name}"] = tensor[None] if "weight_tokens" in name or "pos_emb" in name or "cls" in name else tensor
+    state = published(source)
     torch.save({"model": state, "step": 7}, tmp_path / "a.pth")
     found = from_official(read_checkpoint(tmp_path / "a.pth"), (2, 2), 4)
     assert replace(found.config.decoder, points=32) == source.config.decoder

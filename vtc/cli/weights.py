@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vtc.cli.options import Debug, Json, Quiet
+from vtc.cli.options import Debug, Json, Quiet, Yes
 from vtc.cli.output import Output, readable
+from vtc.errors import UsageError
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="The bundles at hand: list them, show a card, verify one. VTC_WEIGHTS names a folder that is searched first.",
+    help="The bundles at hand: list, show a card, verify, import another program's. VTC_WEIGHTS names a folder that is searched first.",
     epilog="[bold]Examples[/bold]\n\n  vtc weights list\n\n  vtc weights show onedva-tiny",
 )
+
+IMPORT_EXAMPLE = "vtc weights import coordtok ckpt.pth -o coordtok-official.safetensors --calibrate clips/"
 
 Name = Annotated[str, typer.Argument(metavar="BUNDLE", help="Name or path of a bundle.")]
 
@@ -68,3 +72,56 @@ def verify(name: Name, json: Json = False, quiet: Quiet = False, debug: Debug = 
         {**values, "parameters": parameters, "streams": streams},
         f"{described.name}: whole, {parameters:,} parameters, streams {', '.join(streams)}, sha256 {described.sha256}",
     )
+
+
+@app.command("import", epilog=f"[bold]Examples[/bold]\n\n  {IMPORT_EXAMPLE}")
+def import_(
+    kind: Annotated[str, typer.Argument(metavar="coordtok", help="Whose checkpoint it is: the public CoordTok code's.")],
+    checkpoint: Annotated[Path, typer.Argument(metavar="CKPT", help="Its .pth, or a .safetensors with the same names.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="BUNDLE", help="Where to; ends in .safetensors.")],
+    calibrate: Annotated[Path, typer.Option("--calibrate", metavar="DIR", help="Clips that quantiser and tables are fitted to.")],
+    clips: Annotated[int, typer.Option("--clips", metavar="N", min=1, help="How many of them.")] = 8,
+    heads: Annotated[
+        str | None, typer.Option("--heads", metavar="E,D", help="Of encoder and decoder.", show_default="one for 64 channels")
+    ] = None,
+    patch_time: Annotated[int, typer.Option("--patch-time", metavar="N", min=1, help="Frames of a decoded patch.")] = 1,
+    yes: Yes = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Make a bundle of another program's checkpoint. Nothing in the checkpoint is run."""
+    from vtc.codec.output import refuse_existing
+
+    if kind != "coordtok":
+        raise UsageError(f"checkpoints of {kind} cannot be imported", "coordtok can")
+    if output.suffix != ".safetensors":
+        raise UsageError(f"{output}: the name of a bundle ends in .safetensors", f"-o {output.stem}.safetensors")
+    if not checkpoint.is_file():
+        raise UsageError(f"there is no file {checkpoint}", "give the .pth of the public code")
+    refuse_existing(output, yes)
+    pair = None
+    if heads is not None:
+        parts = heads.split(",")
+        if len(parts) != 2 or not all(part.isdecimal() and int(part) for part in parts):
+            raise UsageError(f"--heads {heads!r} is not a pair of numbers", "give those of encoder and decoder: 16,16")
+        pair = int(parts[0]), int(parts[1])
+    voice = Output(as_json=json, quiet=quiet)
+
+    from vtc.codec.weights import describe
+    from vtc.training.importing import import_coordtok
+    from vtc.training.report import Reporter
+
+    class Voice(Reporter):
+        """What the import says, on stderr."""
+
+        def say(self, text: str) -> None:
+            voice.note(text)
+
+    model = import_coordtok(
+        checkpoint, output, calibrate, count=clips, heads=pair, patch_time=patch_time, reporter=Voice()
+    )
+    bundle = describe(output)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    values = {"bundle": output, "bytes": bundle.bytes, "sha256": bundle.sha256, "parameters": parameters}
+    voice.done(values, f"{output}: {readable(bundle.bytes)}, {parameters:,} parameters, sha256 {bundle.sha256[:16]}")

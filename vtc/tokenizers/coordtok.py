@@ -14,6 +14,7 @@ from math import isqrt
 import torch
 from torch import Tensor, nn
 
+from vtc.tokenizers.base import STEP_EDGES
 from vtc.tokenizers.contract import Context, DecodeOptions, Latents, Lengths, Query, Stream, Tokenizer
 from vtc.tokenizers.coordinate import CoordinateConfig, CoordinateDecoder, PlaneLookup, sampled, whole
 from vtc.tokenizers.layers.transformer import fourier
@@ -226,7 +227,7 @@ class CoordTok(Tokenizer):
         cell, slot = c.side // c.plane_side, c.clip_frames // c.plane_time
         strides = (c.clip_frames, cell, cell), (slot, c.side, cell), (slot, cell, c.side)
         return tuple(
-            Stream(name, shape[2], PLANE_BOUND, "grid", classes=CLASSES, stride=stride)
+            Stream(name, shape[2], PLANE_BOUND, "grid", classes=CLASSES, sides=len(STEP_EDGES) + 1, stride=stride)
             for name, shape, stride in zip(NAMES, c.planes(), strides)
         )
 

@@ -17,7 +17,6 @@ from vtc.tokenizers.contract import Context, Tokenizer
 from vtc.tokenizers.layers.patch import PATCH_SIDE, PATCH_TIME, to_float
 from vtc.training.cache import read_frames
 from vtc.training.data import Index
-from vtc.training.recipe import Recipe
 
 FIT_STEPS = (0.2, 0.4, 0.7, 1.2, 2.2)
 
@@ -72,21 +71,21 @@ def symbols_of(tokenizer: Tokenizer, clip: Tensor, step: float) -> tuple[dict[st
     return symbols, {name: lengths[0] for name, lengths in kept.items()}
 
 
-def training_clips(index: Index, recipe: Recipe, count: int) -> Iterator[Tensor]:
-    """Up to `count` clips float `[3, T, H, W]` in [-1, 1] of training videos, of the middle of the picture. A video that is shorter than a
-    clip, but not by half, holds its last frame, as in the codec."""
+def training_clips(index: Index, length: int, crop: int, side: int, count: int) -> Iterator[Tensor]:
+    """Up to `count` clips float `[3, length, crop, crop]` in [-1, 1] of training videos, from the middle of pictures with the short side
+    `side`. A video that is shorter than a clip, but not by half, holds its last frame, as in the codec."""
     found = 0
     for video in index.clips:
         if video.held or found == count:
             continue
         try:
-            frames = read_frames(video, min(recipe.sides), 0.3, recipe.frames)
+            frames = read_frames(video, side, 0.3, length)
         except (VtcError, OSError, ValueError):  # the cache skips it too, and says so
             continue
-        if 2 * len(frames) < recipe.frames:
+        if 2 * len(frames) < length or min(frames.shape[2:]) < crop:
             continue
-        top, left = ((side - recipe.crop) // 2 for side in frames.shape[2:])
-        frames = frames[np.minimum(np.arange(recipe.frames), len(frames) - 1)]
-        cut = frames[:, :, top : top + recipe.crop, left : left + recipe.crop]
+        top, left = ((size - crop) // 2 for size in frames.shape[2:])
+        frames = frames[np.minimum(np.arange(length), len(frames) - 1)]
+        cut = frames[:, :, top : top + crop, left : left + crop]
         found += 1
         yield to_float(torch.from_numpy(np.ascontiguousarray(cut.swapaxes(0, 1))))

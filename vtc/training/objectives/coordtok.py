@@ -6,7 +6,7 @@ against the error; errors count relative to those of the linear start, so that c
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +149,7 @@ class CoordTokObjective:
         """Write the bundle: the averaged tokenizer, and tables fitted on training clips."""
         assert isinstance(model, CoordTokTraining)
         device = next(model.parameters()).device
-        clips = (clip[None].to(device) for clip in training_clips(self.index, self.recipe, TABLE_CLIPS))
+        clips = (clip[None].to(device) for clip in _clips(self.index, self.recipe, TABLE_CLIPS))
         path.parent.mkdir(parents=True, exist_ok=True)
         save_bundle(path, model.tokenizer, fit_tables(model.tokenizer, clips), self._card())
         path.chmod(0o644)
@@ -165,6 +165,10 @@ class CoordTokObjective:
         if judged:
             card |= {"start": judged[0], "end": judged[-1]}
         return card
+
+
+def _clips(index: Index, recipe: Recipe, count: int) -> Iterator[Tensor]:
+    return training_clips(index, recipe.frames, recipe.crop, min(recipe.sides), count)
 
 
 def scaled(tokenizer: CoordTok, planes: Planes, steps: Tensor) -> Planes:
@@ -197,7 +201,7 @@ def create_coordtok(
         else:
             tokenizer = CoordTok(PRESETS[recipe.size])
             if tokenizer.linear is not None:
-                fit_bases(training_clips(index, recipe, FIT_CLIPS), tokenizer.linear, every=4)
+                fit_bases(_clips(index, recipe, FIT_CLIPS), tokenizer.linear, every=4)
                 tokenizer.gain.copy_(torch.tensor([tokenizer.clip_frames**0.5, 1.0, 1.0]) / COARSE)
             save_bundle(started, tokenizer, {}, {})
     bundle = load_bundle(started, dtype=torch.float32)
