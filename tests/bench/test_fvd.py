@@ -92,6 +92,9 @@ def test_of_each_clip_the_first_frames_count(folder: Path) -> None:
     short = metrics.measure(clip[:11], clip[:11])
     assert short.i3d is None
     assert "11 frames" in short.unavailable["fvd"]
+    few = open_metrics(["fvd"], folder, fvd_frames=4).measure(clip, changed)
+    assert few.i3d is None
+    assert "no FVD of a video of 4 frames" in few.unavailable["fvd"]
 
 
 def test_a_network_that_is_missing_or_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,8 +47,9 @@ METRICS = {metric.name: metric for metric in _ALL}
 """Numbers of a clip, in the order in which tables show them."""
 
 FVD = Metric(
-    "fvd", "FVD", "", False, 1, "Fréchet distance of I3D logits (Kinetics-400) between all clips and all decoded clips of a data set"
-)
+    "fvd", "FVD", "", False, 1,
+    "Fréchet distance of I3D logits (Kinetics-400) between all clips and all decoded ones, of the protocol's frames, else the first 16",
+)  # fmt: skip
 """A number of a set of clips; it stands in no row."""
 
 PSNR_MSE = Metric("psnr_mse", "PSNR of the set", "dB", True, 2, "RGB of 8 bits, from the mean squared error of all clips")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from vtc.bench.fvd import I3D
 
 FVD_FRAMES = 16
-"""Of each clip, from its start: what the field's FVD is taken of."""
+"""Of each clip, from its start: what the field's FVD is taken of, where a protocol does not say another number."""
 
 
 class Family(Protocol):
@@ -131,10 +131,13 @@ class Metrics:
             except Unavailable as problem:
                 unavailable[name] = str(problem)
         i3d = None
-        if self.i3d and len(start) == self.fvd_frames:
-            i3d = np.stack([self.i3d.logits(frames) for frames in zip(*start)])
-        elif self.i3d:
+        if self.i3d and len(start) < self.fvd_frames:
             unavailable["fvd"] = f"the clip has {found.frames} frames; FVD is taken of {self.fvd_frames}"
+        elif self.i3d:
+            try:
+                i3d = np.stack([self.i3d.logits(frames) for frames in zip(*start)])
+            except MediaError as problem:  # fewer frames than the network can take
+                unavailable["fvd"] = str(problem)
         names = [name for name in METRICS if name in self.asked]
         return Measured(found.frames, found.width, found.height, {name: values.get(name) for name in names}, unavailable, i3d)
 

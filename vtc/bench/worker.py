@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from vtc.bench.coder import Coded, Coder, Point
-from vtc.bench.measure import Measured, Metrics, open_metrics
+from vtc.bench.measure import FVD_FRAMES, Measured, Metrics, open_metrics
 from vtc.bench.memory import peak_mib, reset_peak
 from vtc.bench.prepare import Prepared, Protocol, TooShort, prepare
 from vtc.bench.row import DONE, FAILED, Row
@@ -76,7 +76,8 @@ class Worker:
         coded = task.coder.code(clip, task.point, folder)
         peak = peak_mib()
         if self._metrics is None:
-            self._metrics = open_metrics(self.setup.metrics, self.setup.weights)
+            frames = task.protocol.frames or FVD_FRAMES
+            self._metrics = open_metrics(self.setup.metrics, self.setup.weights, fvd_frames=frames)
         found = self._metrics.measure(clip.pictures(), coded.pictures, float(clip.rate))
         pixels = clip.frames * clip.width * clip.height
         return replace(
