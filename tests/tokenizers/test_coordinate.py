@@ -11,13 +11,11 @@ from vtc.tokenizers.coordinate import (
     CoordinateConfig,
     CoordinateDecoder,
     Lattice,
-    PlaneLookup,
     TablePlaces,
-    TokenLookup,
-    bilinear,
     sampled,
     whole,
 )
+from vtc.tokenizers.lookup import PlaneLookup, TokenLookup, bilinear, patches_in
 
 CONFIG = CoordinateConfig(width=24, heads=2, depth=2, points=64, patch_time=4, patch_side=8)
 SIZE = (16, 32, 48)
@@ -103,6 +101,14 @@ def test_bilinear_look_up_is_that_of_torch() -> None:
     grid = (places.flip(-1) * 2 - 1)[:, None]
     reference = nn.functional.grid_sample(plane.permute(0, 3, 1, 2), grid, align_corners=True)[:, :, 0].mT
     torch.testing.assert_close(bilinear(plane, places[..., 0], places[..., 1]), reference, atol=1e-5, rtol=1e-5)
+
+
+def test_patches_in_a_picture_are_its_pixels() -> None:
+    clip = torch.rand(2, 3, *SIZE, generator=torch.Generator().manual_seed(0))
+    lattice = Lattice.of(whole(SIZE), CONFIG.patch, CONFIG.grid(SIZE))
+    coordinates = lattice.coordinates(CONFIG.grid(SIZE), torch.device("cpu")).expand(2, -1, -1)
+    patches = patches_in(clip, coordinates, CONFIG.patch)
+    torch.testing.assert_close(lattice.blend(patches, whole(SIZE), CONFIG.patch), clip, atol=1e-4, rtol=0)
 
 
 def decoder(lookup: str) -> CoordinateDecoder:

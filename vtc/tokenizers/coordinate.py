@@ -1,8 +1,8 @@
 """The coordinate decoder: a function from a place (time, row, column) to the patch there (CoordTok, arXiv 2411.14762).
 
-Features are looked up in the latents at each coordinate: bilinear in CoordTok's planes, by cross-attention in sequences of tokens
-(ours, so that every tokenizer can have this decoder). Blocks of self-attention run over the coordinates of one call, a linear layer ends
-at pixels. A coordinate is the place of a patch among all patches of the clip, 0 the first and 1 the last along each axis.
+Features are looked up in the latents at each coordinate (`lookup.py`). Blocks of self-attention run over the coordinates of one call,
+a linear layer ends at pixels. A coordinate is the place of a patch among all patches of the clip, 0 the first and 1 the last along each
+axis.
 
 The grid of coordinates is free: `paint` lays it where a query wants pixels and nowhere else. For more pixels than the clip had, patches
 overlap: they are painted at finer steps, magnified, and blended.
@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vtc.tokenizers.contract import Query
-from vtc.tokenizers.layers.vit import Attention, ViTBlock
+from vtc.tokenizers.layers.vit import ViTBlock
 from vtc.tokenizers.layers.zero import zeroed
 
 Size = tuple[int, int, int]
@@ -82,39 +82,9 @@ class TablePlaces(nn.Module):
         return self.table[index.unbind(-1)]
 
 
-class PlaneLookup(nn.Module):
-    """Features of three planes at a coordinate, by bilinear interpolation with aligned corners, joined and embedded."""
-
-    def __init__(self, width: int, features: int) -> None:
-        """`features`: channels of the three planes together."""
-        super().__init__()
-        self.embed = nn.Linear(features, width)
-
-    def forward(self, planes: tuple[Tensor, Tensor, Tensor], places: Tensor, coordinates: Tensor) -> Tensor:
-        """`[B, N, width]` from planes xy (row, column), yt (time, column), xt (time, row), each `[B, h, w, C]`."""
-        t, x, y = coordinates.unbind(-1)
-        xy, yt, xt = planes
-        features = torch.cat((bilinear(xy, x, y), bilinear(yt, t, y), bilinear(xt, t, x)), -1)
-        return self.embed(features.to(self.embed.weight.dtype)) + places
-
-
-class TokenLookup(nn.Module):
-    """Features of a sequence of tokens at a coordinate, by cross-attention from the coordinate's position vector."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.memory_norm = nn.LayerNorm(width)
-        self.attention = Attention(width, heads)
-        nn.init.xavier_uniform_(self.attention.proj.weight)
-
-    def forward(self, tokens: Tensor, places: Tensor, coordinates: Tensor) -> Tensor:
-        """`[B, N, width]` from tokens `[B, K, width]`, which carry their own positions."""
-        return places + self.attention(self.norm(places), self.memory_norm(tokens))
-
-
 class CoordinateDecoder(nn.Module):
-    """Coordinates to patches. `lookup` is called with the latents, the position vectors and the coordinates."""
+    """Coordinates to patches. `lookup` is called with the latents, the position vectors `[B, N, width]` and the coordinates
+    `[B, N, 3]`, and gives the features `[B, N, width]`."""
 
     def __init__(self, config: CoordinateConfig, lookup: nn.Module, grid: Size | None = None, residual: bool = True) -> None:
         """`grid` of the clip, where positions are a table. With `residual` the patches start as nothing, to be added to something."""
@@ -232,23 +202,6 @@ def sampled(pictures: Tensor, query: Query) -> Tensor:
     rows, columns = (slice((a - b) * query.factor, (c - b) * query.factor) for a, b, c in (
         (query.top, top, bottom), (query.left, left, right)))  # fmt: skip
     return large[..., rows, columns].unflatten(0, (len(pictures), -1)).transpose(1, 2)
-
-
-def bilinear(plane: Tensor, down: Tensor, across: Tensor) -> Tensor:
-    """`[B, N, C]` of a plane `[B, h, w, C]` at places `down` and `across` `[B, N]` in [0, 1], corners aligned."""
-    b, h, w, c = plane.shape
-    y, x = down * (h - 1), across * (w - 1)
-    top, left = y.floor(), x.floor()
-    flat = plane.reshape(b, h * w, c)
-
-    def at(row: Tensor, column: Tensor) -> Tensor:
-        index = row.clamp(0, h - 1) * w + column.clamp(0, w - 1)
-        return flat.gather(1, index.long()[..., None].expand(-1, -1, c))
-
-    dy, dx = (y - top)[..., None], (x - left)[..., None]
-    upper = at(top, left) * (1 - dx) + at(top, left + 1) * dx
-    lower = at(top + 1, left) * (1 - dx) + at(top + 1, left + 1) * dx
-    return upper * (1 - dy) + lower * dy
 
 
 def _last(grid: Size, like: Tensor) -> Tensor:

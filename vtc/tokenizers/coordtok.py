@@ -8,7 +8,7 @@ and decoder that start as KLTs (`LinearPlanes`); Fourier positions in the decode
 channels of their own number; the quantiser's step told to the decoder.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isqrt
 
 import torch
@@ -16,10 +16,12 @@ from torch import Tensor, nn
 
 from vtc.tokenizers.base import STEP_EDGES
 from vtc.tokenizers.contract import Context, DecodeOptions, Latents, Lengths, Query, Stream, Tokenizer
-from vtc.tokenizers.coordinate import CoordinateConfig, CoordinateDecoder, PlaneLookup, sampled, whole
+from vtc.tokenizers.coordinate import CoordinateConfig, CoordinateDecoder, sampled, whole
+from vtc.tokenizers.diffusion import DiffusionConfig, DiffusionDecoder
 from vtc.tokenizers.layers.transformer import fourier
 from vtc.tokenizers.layers.vit import Attention, Mlp, ViTBlock
 from vtc.tokenizers.layers.zero import zeroed
+from vtc.tokenizers.lookup import PlaneLookup, PlaneReader
 from vtc.tokenizers.planes import LinearPlanes, Planes
 
 NAMES = ("plane_xy", "plane_yt", "plane_xt")
@@ -31,7 +33,8 @@ CLASSES = 12
 class CoordTokConfig:
     """Sizes; frames are square. Tubelets of `tubelet_time` x `tubelet_side`^2 pixels enter a ViT of `patch_depth` blocks. Planes have
     `plane_time` and `plane_side` cells along their axes; `latent_time` x `latent_side` (x `latent_side`) cells make a token of the
-    `depth` latent layers. `features`: channels of xy, and of yt and xt. `linear`: with the linear paths and what goes with them."""
+    `depth` latent layers. `features`: channels of xy, and of yt and xt. `linear`: with the linear paths and what goes with them.
+    `diffusion`: a second decoder, where there is one."""
 
     clip_frames: int = 128
     side: int = 128
@@ -48,6 +51,7 @@ class CoordTokConfig:
     features: tuple[int, int] = (48, 24)
     linear: bool = True
     decoder: CoordinateConfig = field(default_factory=CoordinateConfig)
+    diffusion: DiffusionConfig | None = None
 
     def planes(self) -> tuple[tuple[int, int, int], ...]:
         """First axis, second axis and channels of the three planes."""
@@ -199,10 +203,9 @@ class Encoder(nn.Module):
 
 
 class CoordTok(Tokenizer):
-    """Encoder, planes, coordinate decoder."""
+    """Encoder, planes, coordinate decoder; a diffusion decoder beside it, where it is configured."""
 
     name = "coordtok"
-    decoders = ("coordinate",)
     gain: Tensor
 
     def __init__(self, config: CoordTokConfig) -> None:
@@ -219,6 +222,9 @@ class CoordTok(Tokenizer):
         self.linear = LinearPlanes(self.size, shapes) if config.linear else None
         self.step_in = zeroed(nn.Linear(config.decoder.width, config.decoder.width)) if config.linear else None
         self.register_buffer("gain", torch.ones(3))  # of the planes at a step of 1
+        self.decoders = ("coordinate",) if config.diffusion is None else ("coordinate", "diffusion")
+        self.reader = PlaneReader(config.diffusion.width, shapes, config.patches()) if config.diffusion else None
+        self.diffusion = DiffusionDecoder(config.diffusion) if config.diffusion else None
 
     @property
     def streams(self) -> tuple[Stream, ...]:
@@ -252,6 +258,11 @@ class CoordTok(Tokenizer):
     def decode(self, latents: Latents, lengths: Lengths, context: Context, options: DecodeOptions) -> Tensor:
         shapes = self.config.planes()
         xy, yt, xt = (latents[name].unflatten(1, shape[:2]) for name, shape in zip(NAMES, shapes))
+        if options.decoder == "diffusion":
+            assert self.diffusion is not None and self.reader is not None
+            seen = replace(context, base=self.base_picture((xy, yt, xt)))
+            tokens = self.reader(self.read((xy, yt, xt)))
+            return self.diffusion.sample(tokens, seen, options.steps, options.noise).clamp(-1, 1)
         return self.paint((xy, yt, xt), context.step, options.query).clamp(-1, 1)
 
     def paint(self, planes: Planes, step: Tensor, query: Query | None = None) -> Tensor:
@@ -263,6 +274,12 @@ class CoordTok(Tokenizer):
             return painted
         cut, moved = self.linear.picture(planes, query)
         return painted + sampled(cut, moved)
+
+    def base_picture(self, planes: Planes) -> Tensor:
+        """What a diffusion decoder starts from, `[B, 3, T, H, W]`: the linear paths alone, grey without them."""
+        if self.linear is None:
+            return planes[0].new_zeros(len(planes[0]), 3, *self.size)
+        return self.linear.picture(planes, whole(self.size))[0]
 
     def read(self, planes: Planes) -> Planes:
         """The planes as the decoder's network sees them: of about unit size where there are linear paths."""

@@ -16,12 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from vtc.tokenizers.base import SIDES, STRUCTURAL_BOUND, BaseConfig, BaseLayer
-from vtc.tokenizers.contract import Context, DecodeOptions, Latents, Lengths, Stream, Tokenizer
+from vtc.tokenizers.contract import Context, DecodeOptions, Latents, Lengths, Query, Stream, Tokenizer
+from vtc.tokenizers.coordinate import CoordinateConfig, CoordinateDecoder, sampled, whole
 from vtc.tokenizers.diffusion import SIDE_CHANNELS, DiffusionConfig, DiffusionDecoder
 from vtc.tokenizers.layers.length import cut, motion_length, motion_score
 from vtc.tokenizers.layers.patch import PATCH_SIDE, PATCH_SIZE, PATCH_TIME, patchify, unpatchify
 from vtc.tokenizers.layers.transformer import Block, RMSNorm, fourier, rotary
 from vtc.tokenizers.layers.zero import zeroed
+from vtc.tokenizers.lookup import PictureLookup
 from vtc.tokenizers.motion import VECTOR_BOUND
 
 QUERY_BOUND = 15
@@ -31,7 +33,7 @@ _RESOLUTION_TOKENS = 4
 @dataclass(frozen=True)
 class OneDVAConfig:
     """Sizes. `queries` (K_max) 1D latents of `query_channels` a clip, of which the length rule keeps at least `least`;
-    `structural_channels` counts only without a base layer."""
+    `structural_channels` counts only without a base layer. `coordinate`: a second decoder, where there is one."""
 
     width: int = 192
     heads: int = 4
@@ -45,6 +47,7 @@ class OneDVAConfig:
     structural_channels: int = 64
     base: BaseConfig | None = field(default_factory=BaseConfig)
     decoder: DiffusionConfig = field(default_factory=DiffusionConfig)
+    coordinate: CoordinateConfig | None = None
 
 
 PRESETS = {
@@ -115,8 +118,37 @@ class Encoder(nn.Module):
         return self.resolution(fourier(numbers, self.config.width).to(self.queries.dtype)) + self.resolution_kind
 
 
+class Coordinates(nn.Module):
+    """The coordinate decoder on the base picture and the 1D latents: what is to be added to the base, at any coordinate."""
+
+    def __init__(self, config: CoordinateConfig, queries: int, channels: int) -> None:
+        super().__init__()
+        width = config.width
+        self.query_in = nn.Linear(channels, width)
+        self.query_place = nn.Parameter(torch.randn(queries, width) * 0.02)
+        self.step_in = zeroed(nn.Linear(width, width))
+        self.decoder = CoordinateDecoder(config, PictureLookup(width, config.heads, config.patch))
+
+    def latents(self, query: Tensor, lengths: Tensor, base: Tensor) -> tuple[Tensor, Tensor]:
+        """What the decoder looks up: the kept 1D latents `[B, K, C]`, embedded, and the base picture."""
+        return cut(self.query_in(query.to(self.query_place.dtype)) + self.query_place, lengths), base
+
+    def told(self, step: Tensor) -> Tensor:
+        """The step `[B]`, as it is told to the decoder."""
+        return self.step_in(fourier(torch.log2(step), self.query_place.shape[1]).to(self.query_place.dtype))
+
+    def paint(self, query: Tensor, lengths: Tensor, context: Context, asked: Query | None) -> Tensor:
+        """The clip, or what is asked of it, float32."""
+        base = context.base
+        assert base is not None
+        size = base.shape[2], base.shape[3], base.shape[4]
+        asked = asked or whole(size)
+        added = self.decoder.paint(self.latents(query, lengths, base), len(base), size, asked, self.told(context.step))
+        return sampled(base, asked) + context.step.view(-1, 1, 1, 1, 1) * added
+
+
 class OneDVA(Tokenizer):
-    """Encoder, optional base layer, diffusion decoder, and the statistics of the length rule."""
+    """Encoder, optional base layer, diffusion decoder, optional coordinate decoder, and the statistics of the length rule."""
 
     name = "onedva"
     motion_statistics: Tensor
@@ -131,6 +163,10 @@ class OneDVA(Tokenizer):
         self.query_in = nn.Linear(config.query_channels, width)
         self.query_place = nn.Parameter(torch.randn(config.queries, width) * 0.02)
         self.decoder = DiffusionDecoder(config.decoder)
+        self.decoders = ("diffusion", "coordinate") if config.coordinate else ("diffusion",)
+        self.coordinate = (
+            Coordinates(config.coordinate, config.queries, config.query_channels) if config.coordinate else None
+        )
         self.register_buffer("motion_statistics", torch.tensor([-2.0, 1.0]))  # mean and deviation of the score
         if config.base is None:
             self.structural_out = zeroed(nn.Linear(config.width, config.structural_channels))
@@ -192,6 +228,9 @@ class OneDVA(Tokenizer):
     def decode(self, latents: Latents, lengths: Lengths, context: Context, options: DecodeOptions) -> Tensor:
         """The clip float32 `[B, 3, T, H, W]` in [-1, 1]; its size is that of the context's base or side."""
         context = self.completed(latents, context)
+        if options.decoder == "coordinate":
+            assert self.coordinate is not None
+            return self.coordinate.paint(latents["query"], lengths["query"][:, 0], context, options.query).clamp(-1, 1)
         tokens = self.tokens(latents["query"], lengths["query"][:, 0])
         return self.decoder.sample(tokens, context, options.steps, options.noise).clamp(-1, 1)
 
