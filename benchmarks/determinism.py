@@ -10,8 +10,8 @@ import numpy as np
 import typer
 
 from benchmarks.common import RESULTS, Limit, Model, Out, Report, clips, label, scratch
-from benchmarks.processes import vtc
-from benchmarks.scenes import render
+from vtc.bench.processes import vtc
+from vtc.bench.scenes import render
 
 PROTOCOL = """The rendered scene (320×240, 72 frames) and clips chosen evenly from the folder, at their own size,
 default options. Encoded twice with --threads 2 and once with --threads 1, each in a process of its own; the files are

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.common import RESULTS, Model, Out, Report, scratch
-from benchmarks.processes import python, vtc
+from vtc.bench.processes import python, vtc
 
 PROTOCOL = """The rendered scene at 25 frames a second, its first 48 frames to and fro, as H.264 of crf 18. `vtc
 encode` with default options, `vtc decode` into mp4, each a process of its own with --threads 2; its peak is the most

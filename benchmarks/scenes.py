@@ -3,14 +3,12 @@
     python -m benchmarks.scenes clip.mp4 --size 640x360 --frames 250
 """
 
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-RATE = 25
-DRAWN = 48
+from vtc.bench.scenes import render
 
 
 def main(
@@ -22,18 +20,6 @@ def main(
     """Write a clip of the scene at 25 frames a second."""
     width, height = map(int, size.split("x"))
     render(path, width, height, frames, crf)
-
-
-def render(path: Path, width: int, height: int, frames: int, crf: int = 18) -> Path:
-    """The scene, its first 48 frames to and fro, as H.264."""
-    from vtc.media import SinkInfo, open_sink, render_scene
-
-    drawn = list(render_scene(width, height, min(frames, DRAWN), RATE))
-    round_trip = drawn + drawn[-2:0:-1]
-    with open_sink(path, SinkInfo(width, height, Fraction(1, RATE), Fraction(RATE)), crf=crf) as sink:
-        for number in range(frames):
-            sink.write(round_trip[number % len(round_trip)], number, 1)
-    return path
 
 
 if __name__ == "__main__":

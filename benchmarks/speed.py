@@ -3,11 +3,7 @@
     python -m benchmarks.speed --data eval
 """
 
-import threading
-import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from functools import wraps
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
@@ -15,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.common import RESULTS, Model, Out, Report, scratch
-from benchmarks.processes import Ran, vtc
-from benchmarks.scenes import render
+from vtc.bench.processes import Ran, vtc
+from vtc.bench.scenes import render
 
 PROTOCOL = """Two clips of 320×240: the rendered scene (240 frames at 25 a second, H.264 crf 18) and the first clip of
 that size in the folder, if one is given. Each command is a process of its own, --threads 2, default options, decode
@@ -93,72 +89,17 @@ def figures(name: str, verb: str, done: list[Ran]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-class Timers:
-    """Wall seconds spent inside of functions, by part."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = defaultdict(float)
-        self._lock = threading.Lock()
-
-    def calls(self, owner: Any, name: str, part: str) -> Callable[[], None]:
-        """Times every call of `owner.name`, and every step where that is a generator; returns what undoes it."""
-        plain = getattr(owner, name)
-
-        @wraps(plain)
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            began = time.perf_counter()
-            found = plain(*args, **kwargs)
-            self._add(part, began)
-            return self._stepped(found, part) if isinstance(found, Iterator) else found
-
-        setattr(owner, name, timed)
-        return lambda: setattr(owner, name, plain)
-
-    def _stepped(self, items: Iterator[Any], part: str) -> Iterator[Any]:
-        while True:
-            began = time.perf_counter()
-            try:
-                item = next(items)
-            except StopIteration:
-                return
-            finally:
-                self._add(part, began)
-            yield item
-
-    def _add(self, part: str, began: float) -> None:
-        with self._lock:
-            self.seconds[part] += time.perf_counter() - began
-
-
 def by_part(name: str, source: Path, coded: Path, back: Path, model: str) -> list[dict[str, Any]]:
     """Seconds in each part of an encode and a decode, run here."""
-    import vtc as library
-    from vtc.codec.model import Model as Bundle
-    from vtc.codec.symbols import SymbolCoder
-    from vtc.media.encoded import EncodedSink
-    from vtc.media.source import VideoSource
-    from vtc.tokenizers.onedva import OneDVA
+    from vtc.bench.parts import decode_parts, encode_parts
+    from vtc.codec.weights import find
 
+    where = find(model), "cpu", THREADS
     rows = []
-    places: dict[str, list[tuple[Any, str, str]]] = {
-        "encode": [(VideoSource, "frames", "reading"), (Bundle, "base_encode", "base layer"), (OneDVA, "encode", "network"),
-                   (SymbolCoder, "encode", "entropy coding")],
-        "decode": [(SymbolCoder, "decode", "entropy coding"), (Bundle, "base_decode", "base layer"), (OneDVA, "decode", "network"),
-                   (EncodedSink, "write", "writing")],
-    }  # fmt: skip
-    for verb, owners in places.items():
-        timers = Timers()
-        undo = [timers.calls(*place) for place in owners]
-        if verb == "encode":
-            whole = library.encode(source, coded, model=model, threads=THREADS, overwrite=True).seconds
-        else:
-            whole = library.decode(coded, back, threads=THREADS, overwrite=True).seconds
-        for each in undo:
-            each()
-        timers.seconds["whole run"] = whole
+    for verb, found in {"encode": encode_parts(source, coded, *where), "decode": decode_parts(coded, back, *where)}.items():
         rows += [
-            {"clip": name, "verb": verb, "part": part, "seconds": seconds, "share": seconds / whole}
-            for part, seconds in timers.seconds.items()
+            {"clip": name, "verb": verb, "part": part, "seconds": seconds, "share": seconds / found.whole}
+            for part, seconds in {**found.seconds, "whole run": found.whole}.items()
         ]
     return rows
 

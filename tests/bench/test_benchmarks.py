@@ -9,7 +9,7 @@ import pytest
 from benchmarks import length, rate, run_all, seams, x264
 from benchmarks.common import Report
 from benchmarks.determinism import apart, equal
-from benchmarks.processes import python
+from vtc.bench.processes import python
 
 rng = np.random.default_rng(2)
 BORDERS = np.array([624, 640, 656]), np.array([336, 360, 384])

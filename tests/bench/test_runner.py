@@ -14,9 +14,10 @@ from vtc.bench.anchors import ANCHORS
 from vtc.bench.bundles import Bundle, group_of
 from vtc.bench.coder import Sweep
 from vtc.bench.datasets import find_clips
+from vtc.bench.log import Log
 from vtc.bench.prepare import Protocol
 from vtc.bench.row import DONE, FAILED, Row, read_rows
-from vtc.bench.runner import RESULTS, Covers, Log, Outcome, Request, plan, run
+from vtc.bench.runner import RESULTS, Covers, Outcome, Request, plan, run
 from vtc.bench.worker import shown
 
 PROTOCOL = Protocol(64, 8)
@@ -126,7 +127,7 @@ def test_the_log_drops_a_torn_line_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / RESULTS
     path.write_text(row().to_json() + "\n" + row(clip="b.mp4").to_json()[:50])
     with Log(path) as log:
-        log.append(row(clip="c.mp4"))
+        log.append(row(clip="c.mp4").to_json())
     assert [found.clip for found in read_rows(path)] == ["a.mp4", "c.mp4"]
     assert path.read_text().count("\n") == 2
 

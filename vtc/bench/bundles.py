@@ -41,14 +41,21 @@ class Bundle:
     def bundle(self) -> str:
         return describe(self.path).sha256
 
+    @property
+    def clip_frames(self) -> int:
+        """Frames of a segment."""
+        return int(describe(self.path).card["config"]["clip_frames"])
+
     def missing(self) -> str:
         return ""
 
     def points(self, sweep: Sweep) -> list[Point]:
         qualities = sweep.qualities or spaced(LADDER, sweep.points)
+        # Segments stand alone at best: one that is longer than the distance asked for cannot be held against key frames so close.
+        near = [k for k in sweep.keyframes if k == DEFAULT or int(k) >= self.clip_frames]
         return [
-            self._point(keyframes, quality, steps)
-            for keyframes in sweep.keyframes
+            self._point(keyframes, quality, steps, sweep.decoder)
+            for keyframes in near
             for steps in sweep.steps
             for quality in qualities
         ]
@@ -58,7 +65,7 @@ class Bundle:
 
         target = folder / "coded.vtc"
         model = _loaded(self.path, self.bundle, self.device)
-        group = None if point.keyframes == DEFAULT else group_of(int(point.keyframes), model.clip_frames)
+        group = int(point.settings["group"]) if "group" in point.settings else None
         quality, steps = (int(point.settings[name]) for name in ("quality", "steps"))
         clock = time.process_time if model.device.type == "cpu" else time.perf_counter
         with stopwatch(clock) as encode_seconds:
@@ -67,7 +74,7 @@ class Bundle:
             )
         with open_reader(target) as reader:
             with stopwatch(clock) as decode_seconds:
-                pictures = stored(played(reader, model, steps), clip, folder)
+                pictures = stored(played(reader, model, steps, point.settings.get("decoder")), clip, folder)
             names = dict(enumerate(stream.name for stream in model.streams))
             streams = {names[number]: size for number, size in sorted(reader.count_bytes().streams.items())}
             cut = {number for number, stream in enumerate(model.streams) if stream.kind == "sequence"}
@@ -78,13 +85,21 @@ class Bundle:
             kept if cut else [],
         )  # fmt: skip
 
-    def _point(self, keyframes: str, quality: int, steps: int) -> Point:
-        words = {"quality": str(quality), "steps": str(steps), "group": keyframes, "entropy": "auto"}
+    def _point(self, keyframes: str, quality: int, steps: int, decoder: str) -> Point:
+        words = {"quality": str(quality), "steps": str(steps), "entropy": "auto"}
+        encode, decode, name = f"--quality {quality}", f"--steps {steps}", f"q{quality}"
+        if keyframes != DEFAULT:
+            words["group"] = str(group_of(int(keyframes), self.clip_frames))
+            encode += f" --group {words['group']}"
+        if steps != 1:
+            name += f" steps{steps}"
+        if decoder:
+            words["decoder"] = decoder
+            decode += f" --decoder {decoder}"
+            name += f" {decoder}"
         told = {"device": self.device, "threads": "1", "libraries": f"vtc {vtc.__version__}, torch {version('torch')}"}
-        group = "" if keyframes == DEFAULT else f" --group {keyframes}/clip"
-        command = f"vtc encode source.mp4 -o coded.vtc --model {self.codec} --quality {quality}{group}"
-        command += f" && vtc decode coded.vtc -o decoded.mp4 --codec ffv1 --steps {steps}"
-        name = f"q{quality}" if steps == 1 else f"q{quality} steps{steps}"
+        command = f"vtc encode source.mp4 -o coded.vtc --model {self.codec} {encode}"
+        command += f" && vtc decode coded.vtc -o decoded.mp4 --codec ffv1 {decode}"
         return Point("-", keyframes, name, quality, words | told, command)
 
 
@@ -93,11 +108,11 @@ def group_of(distance: int, clip_frames: int) -> int:
     return max(1, distance // clip_frames)
 
 
-def played(reader: Reader, model: Model, steps: int) -> Iterator[Picture]:
+def played(reader: Reader, model: Model, steps: int, decoder: str | None = None) -> Iterator[Picture]:
     """The pictures of a file as they were coded, uint8 [H, W, 3]."""
     from vtc.codec.player import Player
 
-    for segment in Player(reader, model, steps=steps).play(0, len(reader.index.segments)):
+    for segment in Player(reader, model, steps=steps, decoder=decoder).play(0, len(reader.index.segments)):
         assert segment.frames is not None  # strict: damage is an error
         yield from segment.frames
 

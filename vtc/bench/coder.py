@@ -31,13 +31,14 @@ class Point:
 @dataclass(frozen=True)
 class Sweep:
     """Which points of a codec are wanted. `presets`: of fast, medium, slow; `keyframes`: "default" and distances in frames; `points`: how
-    many, evenly over a codec's ladder; `qualities` and `steps`: of bundles, instead of their ladder."""
+    many, evenly over a codec's ladder. Of bundles: `qualities` instead of their ladder, `steps`, and `decoder`, "" for the default one."""
 
     presets: tuple[str, ...] = ("medium",)
     keyframes: tuple[str, ...] = (DEFAULT,)
     points: int = 5
     qualities: tuple[int, ...] = ()
     steps: tuple[int, ...] = (1,)
+    decoder: str = ""
 
 
 @dataclass(frozen=True)

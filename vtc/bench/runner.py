@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vtc import __version__
-from vtc.bench.coder import Coder, Sweep
+from vtc.bench.coder import DEFAULT, Coder, Sweep
 from vtc.bench.datasets import Source
+from vtc.bench.log import Log
 from vtc.bench.machine import machine
 from vtc.bench.measure import open_metrics
 from vtc.bench.pool import Died, Pool
@@ -72,6 +74,10 @@ def run(request: Request, progress: Progress | None = None) -> Outcome:
     for coder in request.coders:
         if reason := coder.missing():
             outcome.left_out[coder.codec] = reason
+            continue
+        there = {point.keyframes for point in coder.points(sweep_of(request))}
+        for distance in set(sweep_of(request).keyframes) - there:
+            outcome.left_out[f"{coder.codec}, key frames every {distance}"] = "its segments are longer than that"
     tasks = plan(request)
     known = {row.key: row for row in read_rows(request.out / RESULTS)}
     covers = Covers(request.metrics, metrics.hashes, metrics.unavailable, request.out)
@@ -86,7 +92,7 @@ def run(request: Request, progress: Progress | None = None) -> Outcome:
                 continue
             if isinstance(found, Died):
                 found = replace(task.row, status=FAILED, reason="the process that coded it died (out of memory, or a crash of a library)")
-            log.append(found)
+            log.append(found.to_json())
             known[found.key] = found
             outcome.fresh += 1
             if progress is not None:
@@ -99,11 +105,7 @@ def run(request: Request, progress: Progress | None = None) -> Outcome:
 
 def plan(request: Request) -> list[Task]:
     """A task for every row that is asked for, clip by clip."""
-    sweep = request.sweep
-    if request.protocol.frames is not None:
-        # A key frame every 16 of 16 frames is the one at the beginning.
-        near = tuple(k for k in sweep.keyframes if not k.isdigit() or int(k) < request.protocol.frames)
-        sweep = replace(sweep, keyframes=near or sweep.keyframes[:1])
+    sweep = sweep_of(request)
     asked = [(coder, point) for coder in request.coders if not coder.missing() for point in coder.points(sweep)]
     shown = {number * len(request.clips) // PICTURED for number in range(PICTURED)}
     tasks = []
@@ -117,6 +119,14 @@ def plan(request: Request) -> list[Task]:
             )  # fmt: skip
             tasks.append(Task(row, clip.path, request.protocol, coder, point, number in shown))
     return tasks
+
+
+def sweep_of(request: Request) -> Sweep:
+    """The sweep without distances of key frames that the clips are too short for: every 16 of 16 frames is the one at the beginning."""
+    keyframes = request.sweep.keyframes
+    most = request.protocol.frames or sys.maxsize
+    near = tuple(distance for distance in keyframes if distance == DEFAULT or int(distance) < most)
+    return replace(request.sweep, keyframes=near or (DEFAULT,))
 
 
 @dataclass(frozen=True)
@@ -141,29 +151,6 @@ class Covers:
         # What was missing on the machine may have come since; what a clip cannot have, it never will.
         came = row.unavailable.get(name, "").startswith("needs")
         return not came and row.metric_weights.get(name, "") == self.hashes.get(name, "")
-
-
-class Log:
-    """results.jsonl, to which rows are only ever added. A line that a kill has torn off is removed first."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("ab+")
-        self._file.seek(0)
-        whole = self._file.read().rfind(b"\n") + 1
-        self._file.truncate(whole)
-        self._file.seek(whole)
-
-    def __enter__(self) -> Log:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def append(self, row: Row) -> None:
-        """The row is on the disk when this returns."""
-        self._file.write(row.to_json().encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
 
 
 def _write_about(request: Request, outcome: Outcome) -> None:

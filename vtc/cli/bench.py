@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vtc.cli.options import Debug, Device, Json, Quiet
+from vtc.cli.options import Debug, Device, Json, Quiet, Threads
 from vtc.cli.output import Output, clock
 from vtc.errors import UsageError
 
 if TYPE_CHECKING:
     from vtc.bench.row import Row
     from vtc.bench.runner import Outcome, Progress
+    from vtc.bench.speed_row import SpeedRow
 
 EXAMPLES = (
     "vtc bench --dataset folder --data-root clips --limit 4 --out results",
@@ -62,6 +63,9 @@ def bench(
         str | None, typer.Option("--qualities", metavar="A,B", help="Of bundles, instead of --points.")
     ] = None,
     steps: Annotated[str, typer.Option("--steps", metavar="A,B", help="Decoding steps of bundles.")] = "1",
+    decoder: Annotated[
+        str, typer.Option("--decoder", metavar="NAME", help="Of bundles that have several.", show_default="theirs")
+    ] = "",
     presets: Annotated[
         str, typer.Option("--presets", metavar="fast,medium,slow", help="Of the classical codecs.")
     ] = "medium",
@@ -76,12 +80,20 @@ def bench(
         typer.Option("--metric-weights", metavar="DIR", envvar="VTC_METRIC_WEIGHTS", help="Folder of weights that metrics need."),
     ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes of one thread each.")] = 1,
+    speed: Annotated[
+        bool, typer.Option("--speed", help="Measure frames a second, start-up, memory and parts of bundles instead.")
+    ] = False,
     device: Device = "cpu",
+    threads: Threads = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Measure bytes and quality of bundles and classical codecs on the same frames; finished rows are kept and not done again."""
+    output = Output(as_json=json, quiet=quiet)
+    if speed:
+        measure_speed(output, codecs.split(","), out, device, threads)
+        return
     from vtc.bench.catalogue import asked_metrics
     from vtc.bench.codecs import find_coders
     from vtc.bench.coder import Sweep
@@ -92,10 +104,10 @@ def bench(
     sweep = Sweep(
         _words(presets, "--presets", ("fast", "medium", "slow")),
         _keyframes(keyframes), points, _numbers(qualities, "--qualities", 0, 100), _numbers(steps, "--steps", 1, 1000),
+        decoder,
     )  # fmt: skip
     asked = asked_metrics(metrics.split(","))
     clips = find_clips(dataset, data_root, limit)
-    output = Output(as_json=json, quiet=quiet)
     coders = find_coders(codecs.split(","), device)
 
     from vtc.bench.runner import Request, run
@@ -115,6 +127,29 @@ def bench(
     output.done(values, f"{out}: {count}" + (f"; {out / 'report.html'} shows them" if written else ""))
     if outcome.rows and len(outcome.failed) == len(outcome.rows):
         raise typer.Exit(1)
+
+
+def measure_speed(output: Output, codecs: list[str], out: Path, device: str, threads: int | None) -> None:
+    """`--speed`: rows of speed.jsonl, told one by one."""
+    from vtc.bench.bundles import Bundle
+    from vtc.bench.codecs import find_coders
+    from vtc.bench.row import FAILED
+    from vtc.bench.speed import all_devices, run_speed
+
+    bundles = [coder for coder in find_coders(codecs) if isinstance(coder, Bundle)]
+    if not bundles:
+        raise UsageError("--speed measures bundles, and --codecs names none", "such as --codecs onedva")
+
+    def tell(row: SpeedRow) -> None:
+        words = row.reason if row.status == FAILED else f"{row.fps:.1f} fps, {row.peak_mib:.0f} MiB"
+        output.note(f"{row.codec} {row.verb} {row.width}x{row.height}, {row.frames} frames, {row.device}: {words}")
+
+    devices = all_devices() if device == "auto" else [device]
+    rows = run_speed(bundles, out, devices, threads, progress=tell)
+    written = published(output, out)
+    failed = sum(row.status == FAILED for row in rows)
+    values = {"out": str(out), "rows": len(rows), "failed": failed, "files": [str(path) for path in written]}
+    output.done(values, f"{out}: {len(rows)} rows of speed, {failed} failed or left out")
 
 
 def published(output: Output, out: Path) -> list[Path]:

@@ -1,11 +1,14 @@
 """Commands of vtc run as a user runs them, timed from outside."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 LAUNCHER = """
@@ -30,19 +33,20 @@ class Ran:
     values: dict[str, Any]
 
 
-def vtc(*words: object) -> Ran:
-    """Runs `vtc WORDS`. Raises `RuntimeError` with what it said when it fails."""
-    return python("-c", "from vtc.cli import main; main()", *words)
+def vtc(*words: object, weights: Path | None = None) -> Ran:
+    """Runs `vtc WORDS`; `weights`: the folder of bundles to look in first. Raises `RuntimeError` with what it said when it fails."""
+    return python("-c", "from vtc.cli import main; main()", *words, environment={"VTC_WEIGHTS": str(weights)} if weights else {})
 
 
-def python(*words: object) -> Ran:
-    """Runs Python with `words`; what it prints is read as JSON where it is an object."""
+def python(*words: object, environment: Mapping[str, str] = MappingProxyType({})) -> Ran:
+    """Runs Python with `words`, with `environment` besides its own; what it prints is read as JSON where it is an object."""
     with tempfile.TemporaryDirectory() as folder:
         measured = Path(folder, "measured.json")
         line = [sys.executable, *map(str, words)]
-        done = subprocess.run([sys.executable, "-S", "-c", LAUNCHER, measured, *line], capture_output=True)
+        launch: list[str | Path] = [sys.executable, "-S", "-c", LAUNCHER, measured, *line]
+        done = subprocess.run(launch, capture_output=True, env={**os.environ, **environment})
         if done.returncode:
             raise RuntimeError(f"{' '.join(line[1:])}: {done.stderr.decode(errors='replace')[-2000:]}")
-        figures = json.loads(measured.read_text())
+        wall, cpu, peak = json.loads(measured.read_text())
     text = done.stdout.decode()
-    return Ran(*figures, json.loads(text) if text.startswith("{") else {})
+    return Ran(wall, cpu, peak, json.loads(text) if text.startswith("{") else {})
