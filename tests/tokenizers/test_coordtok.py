@@ -28,7 +28,7 @@ TOLERANCE = 1e-5  # shared/parity/README.md
 
 MINI = CoordTokConfig(
     clip_frames=16, side=32, width=24, heads=2, patch_depth=1, depth=1, tubelet_time=8, plane_time=4, plane_side=4, latent_time=2,
-    latent_side=2, features=(12, 6), decoder=CoordinateConfig(width=24, heads=2, depth=1, points=32),
+    latent_side=2, features=(12, 6), dead_zone=0.0, decoder=CoordinateConfig(width=24, heads=2, depth=1, points=32),
 )  # fmt: skip
 
 

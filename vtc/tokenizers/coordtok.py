@@ -25,7 +25,7 @@ from vtc.tokenizers.lookup import PlaneLookup, PlaneReader
 from vtc.tokenizers.planes import LinearPlanes, Planes
 
 NAMES = ("plane_xy", "plane_yt", "plane_xt")
-PLANE_BOUND = 1023
+PLANE_BOUND = 511
 CLASSES = 12
 
 
@@ -34,23 +34,25 @@ class CoordTokConfig:
     """Sizes; frames are square. Tubelets of `tubelet_time` x `tubelet_side`^2 pixels enter a ViT of `patch_depth` blocks. Planes have
     `plane_time` and `plane_side` cells along their axes; `latent_time` x `latent_side` (x `latent_side`) cells make a token of the
     `depth` latent layers. `features`: channels of xy, and of yt and xt. `linear`: with the linear paths and what goes with them.
+    `dead_zone`: what a symbol loses of its size before it is rounded, so that zeros, which cost little, are more.
     `diffusion`: a second decoder, where there is one."""
 
     clip_frames: int = 128
     side: int = 128
-    width: int = 192
-    heads: int = 4
+    width: int = 144
+    heads: int = 3
     patch_depth: int = 2
-    depth: int = 4
+    depth: int = 2
     tubelet_time: int = 8
     tubelet_side: int = 16
     plane_time: int = 32
     plane_side: int = 16
     latent_time: int = 8
     latent_side: int = 4
-    features: tuple[int, int] = (48, 24)
+    features: tuple[int, int] = (64, 48)
     linear: bool = True
-    decoder: CoordinateConfig = field(default_factory=CoordinateConfig)
+    dead_zone: float = 0.17
+    decoder: CoordinateConfig = field(default_factory=lambda: CoordinateConfig(points=512))
     diffusion: DiffusionConfig | None = None
 
     def planes(self) -> tuple[tuple[int, int, int], ...]:
@@ -90,6 +92,7 @@ PRESETS = {
         latent_side=8,
         features=(8, 8),
         linear=False,
+        dead_zone=0.0,
         decoder=CoordinateConfig(width=1024, heads=16, depth=24, patch_time=1, patch_side=8, places="table"),
     ),
 }
@@ -244,8 +247,23 @@ class CoordTok(Tokenizer):
         return {}
 
     def encode(self, clip: Tensor, context: Context) -> Latents:
-        planes = self.planes(clip)
+        planes = self.unscaled(self.shrunk(self.scaled(self.planes(clip), context.step)), context.step)
         return {name: plane.flatten(1, 2) for name, plane in zip(NAMES, planes)}
+
+    def scaled(self, planes: Planes, step: Tensor) -> Planes:
+        """Planes in units of the step `[B]`, ready to be rounded."""
+        xy, yt, xt = (plane * (gain / step).view(-1, 1, 1, 1) for plane, gain in zip(planes, self.gain.float()))
+        return xy, yt, xt
+
+    def unscaled(self, symbols: Planes, step: Tensor) -> Planes:
+        """The inverse of `scaled`."""
+        xy, yt, xt = (plane * (step / gain).view(-1, 1, 1, 1) for plane, gain in zip(symbols, self.gain.float()))
+        return xy, yt, xt
+
+    def shrunk(self, symbols: Planes) -> Planes:
+        """Symbols made smaller by the dead zone."""
+        xy, yt, xt = (plane.sign() * (plane.abs() - self.config.dead_zone).relu() for plane in symbols)
+        return xy, yt, xt
 
     def planes(self, clip: Tensor, frames: Tensor | None = None) -> Planes:
         """The planes float32 of a clip. `frames`: see `Encoder`."""

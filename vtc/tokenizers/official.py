@@ -105,9 +105,11 @@ def _config(state: dict[str, Tensor], heads: tuple[int, int] | None, patch_time:
         decoder_width, decoder_heads, _depth(state, "decoder.blocks."), 1024, patch_time, patch_side, "table"
     )
     return CoordTokConfig(
-        times * patch_time, rows * patch_side, width, encoder_heads, _depth(state, "encoder.video.blocks."),
-        _depth(state, "encoder.layers."), tubelet_time, tubelet_side, plane_time, plane_side, latent_time, latent_side,
-        (features, features), False, decoder,
+        clip_frames=times * patch_time, side=rows * patch_side, width=width, heads=encoder_heads,
+        patch_depth=_depth(state, "encoder.video.blocks."), depth=_depth(state, "encoder.layers."),
+        tubelet_time=tubelet_time, tubelet_side=tubelet_side, plane_time=plane_time, plane_side=plane_side,
+        latent_time=latent_time, latent_side=latent_side, features=(features, features), linear=False, dead_zone=0.0,
+        decoder=decoder,
     )  # fmt: skip
 
 

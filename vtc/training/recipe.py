@@ -103,7 +103,7 @@ recipes: dict[tuple[str, str], Recipe] = {
                 "coordtok", "coordtok", size, batch=batch, lr=lr, frames=128, cache_frames=160, sides=(128, 144, 176),
                 hold=True, stages=_COORDTOK_STAGES,
             )
-            for size, batch, lr in (("tiny", 2, 1e-3), ("small", 16, 5e-4), ("base", 32, 3e-4), ("official", 24, 1e-4))
+            for size, batch, lr in (("tiny", 4, 1e-3), ("small", 16, 5e-4), ("base", 32, 3e-4), ("official", 24, 1e-4))
         ),
     )
 }

@@ -78,11 +78,13 @@ class CoordTokObjective:
         tokenizer, clip = model.tokenizer, batch["clip"]
         frames = stage.name == WHOLE_FRAMES
         steps = _steps(len(clip), generator, clip.device)
-        symbols = scaled(tokenizer, tokenizer.planes(to_float(clip)), steps)
+        symbols = tokenizer.scaled(tokenizer.planes(to_float(clip)), steps)
         noised = [plane + torch.rand(plane.shape, generator=generator, device=clip.device) - 0.5 for plane in symbols]
         bits = model.bits((noised[0], noised[1], noised[2]))
-        seen = [plane + (plane.round() - plane).detach() for plane in symbols] if frames else noised
-        planes = unscaled(tokenizer, (seen[0], seen[1], seen[2]), steps)
+        seen = noised
+        if frames:
+            seen = [plane + (short.round() - plane).detach() for plane, short in zip(symbols, tokenizer.shrunk(symbols))]
+        planes = tokenizer.unscaled((seen[0], seen[1], seen[2]), steps)
         index = (consecutive if frames else scattered)(tokenizer, len(clip), generator, clip.device)
         target = to_float(patches_at(clip, index, tokenizer.config.decoder.patch))
         painted, linear = self._painted(tokenizer, planes, index, steps)
@@ -126,9 +128,9 @@ class CoordTokObjective:
             pixels = to_float(clip["clip"])
             steps = torch.full((1,), step_of(QUALITIES[0]), device=pixels.device)
             with torch.autocast(pixels.device.type, torch.bfloat16):
-                symbols = scaled(tokenizer, tokenizer.planes(pixels), steps)
-                rounded = symbols[0].round(), symbols[1].round(), symbols[2].round()
-                painted = tokenizer.paint(unscaled(tokenizer, rounded, steps), steps).clamp(-1, 1)
+                xy, yt, xt = tokenizer.shrunk(tokenizer.scaled(tokenizer.planes(pixels), steps))
+                rounded = xy.round(), yt.round(), xt.round()
+                painted = tokenizer.paint(tokenizer.unscaled(rounded, steps), steps).clamp(-1, 1)
             row = [psnr(painted, pixels), float(model.bits(rounded)) / (pixels[0, 0].numel())]
             rows.append(row)
         return dict(zip(("psnr", "bpp"), np.mean(rows, 0).tolist(), strict=True))
@@ -169,18 +171,6 @@ class CoordTokObjective:
 
 def _clips(index: Index, recipe: Recipe, count: int) -> Iterator[Tensor]:
     return training_clips(index, recipe.frames, recipe.crop, min(recipe.sides), count)
-
-
-def scaled(tokenizer: CoordTok, planes: Planes, steps: Tensor) -> Planes:
-    """Planes in units of their steps, ready to be rounded."""
-    xy, yt, xt = (plane * (gain / steps).view(-1, 1, 1, 1) for plane, gain in zip(planes, tokenizer.gain.float()))
-    return xy, yt, xt
-
-
-def unscaled(tokenizer: CoordTok, symbols: Planes, steps: Tensor) -> Planes:
-    """The inverse of `scaled`."""
-    xy, yt, xt = (plane * (steps / gain).view(-1, 1, 1, 1) for plane, gain in zip(symbols, tokenizer.gain.float()))
-    return xy, yt, xt
 
 
 def _steps(count: int, generator: Generator, device: torch.device) -> Tensor:
