@@ -24,7 +24,14 @@ from vtc.tokenizers.planes import Planes, fit_bases
 from vtc.training.data import Index
 from vtc.training.objectives.figures import logistic_bits, psnr
 from vtc.training.objectives.onedva import QUALITIES
-from vtc.training.objectives.places import consecutive, patches_at, pictures, scattered, slots_at_once
+from vtc.training.objectives.places import (
+    consecutive,
+    coordinates_of,
+    patches_at,
+    pictures,
+    scattered,
+    slots_at_once,
+)
 from vtc.training.perceptual import Perceptual, find_perceptual
 from vtc.training.recipe import Recipe, Stage
 from vtc.training.tables import fit_tables, training_clips
@@ -85,9 +92,10 @@ class CoordTokObjective:
         if frames:
             seen = [plane + (short.round() - plane).detach() for plane, short in zip(symbols, tokenizer.shrunk(symbols))]
         planes = tokenizer.unscaled((seen[0], seen[1], seen[2]), steps)
-        index = (consecutive if frames else scattered)(tokenizer, len(clip), generator, clip.device)
-        target = to_float(patches_at(clip, index, tokenizer.config.decoder.patch))
-        painted, linear = self._painted(tokenizer, planes, index, steps)
+        config, grid = tokenizer.config.decoder, tokenizer.config.decoder.grid(tokenizer.size)
+        places = (consecutive if frames else scattered)(grid, config.points, len(clip), generator, clip.device)
+        target = to_float(patches_at(clip, places, config.patch))
+        painted, linear = self._painted(tokenizer, planes, places, steps)
         error = (painted - target).square().mean((1, 2))
         before = (linear.detach() - target).square().mean((1, 2))
         weight = 1 / (before + ERROR_FLOOR)
@@ -98,25 +106,23 @@ class CoordTokObjective:
         parts["gain_db"] = 10 * torch.log10(before / error.clamp_min(1e-9)).mean()
         total = distortion + rate
         if frames and self.perceptual is not None:
-            pick = torch.randperm(self._at_once(tokenizer), generator=generator, device=clip.device)[:SEEN_FRAMES]
-            shown, meant = (pictures(tokenizer, p)[:, :, pick].transpose(1, 2).flatten(0, 1) for p in (painted, target))
+            count = slots_at_once(grid, config.points) * config.patch_time
+            pick = torch.randperm(count, generator=generator, device=clip.device)[:SEEN_FRAMES]
+            videos = (pictures(patches, grid, config.patch)[:, :, pick] for patches in (painted, target))
+            shown, meant = (video.transpose(1, 2).flatten(0, 1) for video in videos)
             parts[self.perceptual.name] = self.perceptual.distance(shown, meant).mean()
             total = total + PERCEPTUAL * parts[self.perceptual.name]
         return total, parts
 
-    def _at_once(self, tokenizer: CoordTok) -> int:
-        """Frames that `consecutive` places make."""
-        return slots_at_once(tokenizer) * tokenizer.config.decoder.patch_time
-
-    def _painted(self, tokenizer: CoordTok, planes: Planes, index: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
+    def _painted(self, tokenizer: CoordTok, planes: Planes, places: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
         """Patches `[B, N, P]` float32 at grid places, and those of the linear path alone (grey where there is none)."""
         grid = tokenizer.config.decoder.grid(tokenizer.size)
-        coordinates = index / torch.tensor([max(1, n - 1) for n in grid], device=index.device)
+        coordinates = coordinates_of(places, grid)
         network = tokenizer.decoder(tokenizer.read(planes), coordinates, grid, tokenizer.told(steps)).float()
         if tokenizer.linear is None:
             return network, torch.zeros_like(network)
-        with torch.autocast(index.device.type, enabled=False):
-            linear = tokenizer.linear.patches(planes, index)
+        with torch.autocast(places.device.type, enabled=False):
+            linear = tokenizer.linear.patches(planes, places)
         return linear + network, linear
 
     def evaluate(self, model: nn.Module, clips: Sequence[dict[str, Tensor]]) -> dict[str, float]:

@@ -99,7 +99,7 @@ class OneDVAObjective:
         are rounded as in a file instead of noised."""
         assert isinstance(model, OneDVATraining)
         tokenizer = model.tokenizer
-        clip, context = to_float(batch["clip"]), _context(batch, generator)
+        clip, context = to_float(batch["clip"]), context_of(batch, generator)
         b, device = len(clip), clip.device
         most = tokenizer.config.queries
         latents, patches = tokenizer.encode_hidden(clip, context)
@@ -147,9 +147,9 @@ class OneDVAObjective:
         assert isinstance(model, OneDVATraining)
         rows = []
         for clip in clips:
-            tokenizer, pixels, context = model.tokenizer, to_float(clip["clip"]), _context(clip)
+            tokenizer, pixels, context = model.tokenizer, to_float(clip["clip"]), context_of(clip)
             with torch.autocast(pixels.device.type, torch.bfloat16):
-                latents, bits = _as_coded(model, tokenizer.encode(pixels, context), context)
+                latents, bits = as_coded(model, tokenizer.encode(pixels, context), context)
                 context = tokenizer.completed(latents, context)
                 rule = tokenizer.lengths(pixels)["query"]
                 most = torch.full_like(rule, latents["query"].shape[1])
@@ -168,9 +168,9 @@ class OneDVAObjective:
         assert isinstance(model, OneDVATraining)
         rows = []
         for clip in clips:
-            tokenizer, pixels, context = model.tokenizer, to_float(clip["clip"]), _context(clip)
+            tokenizer, pixels, context = model.tokenizer, to_float(clip["clip"]), context_of(clip)
             with torch.autocast(pixels.device.type, torch.bfloat16):
-                latents, _ = _as_coded(model, tokenizer.encode(pixels, context), context)
+                latents, _ = as_coded(model, tokenizer.encode(pixels, context), context)
                 context = tokenizer.completed(latents, context)
                 painted = tokenizer.decode(latents, tokenizer.lengths(pixels), context, DecodeOptions())
             assert context.base is not None
@@ -216,7 +216,7 @@ class OneDVAObjective:
             part = array[at // 4 : at // 4 + 4] if name == "side" else array[at : at + 16]
             part = part.swapaxes(0, 1) if part.ndim == 4 else part
             batch[name] = torch.from_numpy(np.ascontiguousarray(part))[None].to(device)
-        clip, context = to_float(batch["clip"]), _context(batch, torch.Generator(device).manual_seed(at))
+        clip, context = to_float(batch["clip"]), context_of(batch, torch.Generator(device).manual_seed(at))
         with torch.autocast(device.type, torch.bfloat16):
             latents = tokenizer.encode(clip, context)
         symbols = {"query": _rounded(latents["query"])}
@@ -247,7 +247,7 @@ def self_alignment(query: Tensor, structural: Tensor) -> Tensor:
     return (1 - best).mean() + NEIGHBOURS * (1 - neighbours).mean()
 
 
-def _context(batch: dict[str, Tensor], generator: Generator | None = None) -> Context:
+def context_of(batch: dict[str, Tensor], generator: Generator | None = None) -> Context:
     """The context of a batch; without a base layer a step is drawn for every clip, or that of quality 50 without a generator."""
     if "base" in batch:
         return Context(batch["step"][:, 0], to_float(batch["base"]), batch["side"].float())
@@ -260,7 +260,7 @@ def _context(batch: dict[str, Tensor], generator: Generator | None = None) -> Co
     return Context(step, None, torch.zeros(b, 3, t // 4, h // 16, w // 16, device=clip.device))
 
 
-def _as_coded(model: OneDVATraining, latents: Latents, context: Context) -> tuple[Latents, Tensor]:
+def as_coded(model: OneDVATraining, latents: Latents, context: Context) -> tuple[Latents, Tensor]:
     """Latents rounded as in a file, and the estimated bits of the structural ones that the network codes."""
     coded = {"query": _rounded(latents["query"])}
     bits = torch.zeros((), device=context.step.device)

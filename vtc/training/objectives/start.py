@@ -24,7 +24,10 @@ from vtc.training.objectives.base_fit import (
     spec_of,
 )
 from vtc.training.objectives.onedva import OneDVAObjective, OneDVATraining
+from vtc.training.objectives.second import SIZES, SecondDecoderObjective, with_coordinates
 from vtc.training.recipe import Recipe
+
+SECOND = "onedva-coordinate"  # the recipe of a second decoder; --init names the bundle that gets it
 
 
 def create_onedva(
@@ -34,6 +37,8 @@ def create_onedva(
     folder.mkdir(parents=True, exist_ok=True)
     started = folder / "start.safetensors"
     if not started.exists():
+        if init is None and recipe.name == SECOND:
+            raise TrainingError("a second decoder is for a bundle that is trained already", "name it with --init")
         if init is not None:
             shutil.copyfile(init, started)
         else:
@@ -41,10 +46,15 @@ def create_onedva(
     bundle = load_bundle(started, dtype=torch.float32)
     if not isinstance(bundle.tokenizer, OneDVA):
         raise TrainingError(f"{init} is no One-DVA bundle", "start without --init, or from another bundle")
+    fit = _fit_of(bundle.entropy, bundle.tokenizer)
+    if recipe.name == SECOND:
+        tokenizer = with_coordinates(bundle.tokenizer, SIZES[recipe.size])
+        model = OneDVATraining(tokenizer)
+        for parameter in (model.log_scale, *model.to_structural.parameters(), *model.to_teacher.parameters()):
+            parameter.requires_grad_(False)
+        return SecondDecoderObjective(tokenizer.base, fit, index, recipe, folder), model
     tokenizer = bundle.tokenizer.requires_grad_(True)
-    return OneDVAObjective(tokenizer.base, _fit_of(bundle.entropy, tokenizer), index, recipe, folder), OneDVATraining(
-        tokenizer
-    )
+    return OneDVAObjective(tokenizer.base, fit, index, recipe, folder), OneDVATraining(tokenizer)
 
 
 def _start(recipe: Recipe, index: Index, path: Path) -> None:
