@@ -149,17 +149,17 @@ class Report:
     name: str
     title: str
     protocol: str
-    model: str
+    model: str | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
     claims: list[dict[str, Any]] = field(default_factory=list)
     _text: list[str] = field(default_factory=list)
     _began: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        self.bundle = bundle(self.model)
+        self.bundle = bundle(self.model) if self.model else "none"
 
     def claim(self, text: str, found: str, met: bool | None) -> None:
-        """Something that issue 2 asks for, what was found, and whether that is met (None: a finding, neither)."""
+        """Something that is asked of vtc, what was found, and whether that is met (None: a finding, neither)."""
         self.claims.append({"claim": text, "found": found, "met": met})
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
@@ -184,7 +184,7 @@ class Report:
             "seconds": round(time.monotonic() - self._began, 1),
             "claims": self.claims,
         }
-        if bundle(self.model) != self.bundle:
+        if self.model and bundle(self.model) != self.bundle:
             raise RuntimeError(f"the bundle {self.model} was replaced while it was measured; run this again")
         verdicts = {True: "met", False: "**not met**", None: "finding"}
         facts = [f"- {key}: {head[key]}" for key in ("command", "bundle", "machine", "seconds")]

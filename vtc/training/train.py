@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from vtc.training.cache import Cache, build_cache
 from vtc.training.data import Index, index_folders
 from vtc.training.loop import Options, Outcome, run
@@ -55,6 +57,7 @@ def train(
         index = index_folders(folders.data, options.seed, folders.evaluation)
         voice.say(f"{len(index.clips)} videos: " + ", ".join(f"{n} of {s}" for s, n in sorted(index.sources.items())))
         out.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(options.seed)  # of weights that start at random
         with world.first_goes_ahead():
             objective, model = create(recipe, index, out, init)
             cache = build_cache(

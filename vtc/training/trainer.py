@@ -1,6 +1,7 @@
 """One training step, and everything that a step changes."""
 
 import copy
+import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -119,7 +120,9 @@ class Trainer:
         self._loss = _Loss(self.objective, self.model)
         if self.world.size > 1:
             # Stages may leave parts of the model out. Buffers are constant, or counted alike everywhere.
-            self._loss = DistributedDataParallel(self._loss, find_unused_parameters=True, broadcast_buffers=False)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "`broadcast_buffers`", FutureWarning)  # its successor is too new
+                self._loss = DistributedDataParallel(self._loss, find_unused_parameters=True, broadcast_buffers=False)
 
     def _synchronised(self, last: bool) -> AbstractContextManager[None]:
         """Gradients are summed over processes with the last batch of a step."""

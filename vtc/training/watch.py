@@ -51,13 +51,13 @@ class Watch:
         self.meter = Meter(self.world)
         self.figures: dict[str, float] = {}
         self.peak = measure_peak(trainer.device)
-        self._zero = time.monotonic() - state["elapsed"]
-        self._saved = self._judged = self._marked = self.elapsed
-        self._paused, self._waited, self._steps, self._flops = 0.0, 0.0, trainer.step, 0
+        self._waited, self._steps, self._flops = 0.0, trainer.step, 0
+        self._begin()
         if self.world.first:
             self.log = RunLog(out, trainer.step)
             if trainer.step == 0:
                 self.evaluate()
+                self._begin()  # the first look is not taken off the time for training
 
     @property
     def elapsed(self) -> float:
@@ -123,6 +123,11 @@ class Watch:
             self.meter.check()
             self.trainer.save(self.out, {**self.state, "elapsed": self.elapsed}, self.shard)
         self._saved = self.elapsed
+
+    def _begin(self) -> None:
+        self._zero = time.monotonic() - self.state["elapsed"]
+        self._saved = self._judged = self._marked = self.elapsed
+        self._paused = 0.0
 
     def _tell(self, line: dict[str, Any]) -> None:
         if self.world.first:
