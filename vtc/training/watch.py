@@ -52,6 +52,7 @@ class Watch:
         self.figures: dict[str, float] = {}
         self.peak = measure_peak(trainer.device)
         self._waited, self._steps, self._flops = 0.0, trainer.step, 0
+        self._saved = self._judged = self._marked = self._paused = 0.0
         self._begin()
         if self.world.first:
             self.log = RunLog(out, trainer.step)
