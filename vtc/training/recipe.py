@@ -89,15 +89,22 @@ _ONEDVA_STAGES = (
     Stage("post-training", 0.15, frozen=("tokenizer.encoder",)),
 )
 
+_SPEEDS = (1.0, 1.0, 1.0, 2.0, 0.5)  # for runs that see every video many times
+
 _COORDTOK_STAGES = (Stage("coordinates", 0.85), Stage("frames", 0.15))
 
 recipes: dict[tuple[str, str], Recipe] = {
     (recipe.name, recipe.size): recipe
     for recipe in (
-        Recipe("onedva", "onedva", "tiny", batch=2, lr=8e-4, stages=_ONEDVA_STAGES),
-        Recipe("onedva-paper", "onedva", "tiny", batch=2, lr=8e-4, stages=_ONEDVA_STAGES),
-        Recipe("onedva", "onedva", "small", batch=32, lr=6e-4, stages=_ONEDVA_STAGES),
-        Recipe("onedva", "onedva", "base", batch=64, lr=4e-4, stages=_ONEDVA_STAGES),
+        *(
+            row
+            for name in ("onedva", "onedva-paper")
+            for row in (
+                Recipe(name, "onedva", "tiny", batch=2, lr=8e-4, stages=_ONEDVA_STAGES),
+                Recipe(name, "onedva", "small", batch=32, lr=6e-4, speeds=_SPEEDS, stages=_ONEDVA_STAGES),
+                Recipe(name, "onedva", "base", batch=64, lr=4e-4, speeds=_SPEEDS, stages=_ONEDVA_STAGES),
+            )
+        ),
         Recipe("onedva-coordinate", "onedva", "tiny", batch=2, lr=2e-3),
         Recipe("onedva-coordinate", "onedva", "small", batch=32, lr=1e-3),
         Recipe("onedva-coordinate", "onedva", "base", batch=64, lr=6e-4),
