@@ -73,41 +73,15 @@ def coded_pictures(path: Path, steps: int = 1) -> Iterator[np.ndarray]:
             yield from played.frames
 
 
-def payload(path: Path) -> int:
-    """Bytes of entropy-coded symbols in a `.vtc` file, without any framing."""
-    from vtc.container import open_reader
+def square(source: Path, target: Path, frames: int, side: int = 128) -> np.ndarray | None:
+    """The first `frames` of a clip, short side scaled to `side`, the top left square of it: written to `target`, an mp4, without loss, and
+    uint8 [frames, side, side, 3]. None of a clip that is shorter."""
+    from vtc.bench.prepare import Protocol, TooShort, prepare
 
-    with open_reader(path) as reader:
-        return sum(reader.count_bytes().streams.values())
-
-
-def square(source: Path, frames: int, side: int = 128) -> np.ndarray | None:
-    """The first `frames` of a clip, short side scaled to `side` by area (as for the anchors that were published before), the top left
-    square of it: uint8 [frames, side, side, 3]. None of a clip that is shorter."""
-    from itertools import islice
-
-    import av
-
-    from vtc.codec.plan import eight_bit
-    from vtc.media import open_source
-
-    def scaled(rgb: np.ndarray) -> np.ndarray:
-        factor = side / min(rgb.shape[:2])
-        height, width = (max(side, round(length * factor)) for length in rgb.shape[:2])
-        picture = av.VideoFrame.from_ndarray(rgb, format="rgb24")
-        return picture.reformat(width=width, height=height, interpolation="AREA").to_ndarray()[:side, :side]
-
-    with open_source(source, threads=1) as video:
-        taken = [scaled(eight_bit(frame.rgb)) for frame in islice(video.frames(), frames)]
-    return np.stack(taken) if len(taken) == frames else None
-
-
-def rate_of(source: Path) -> float:
-    """Frames a second; 25 where the file does not say."""
-    from vtc.media import open_source
-
-    with open_source(source, threads=1) as video:
-        return float(video.info.frame_rate or 25)
+    try:
+        return np.stack(list(prepare(source, Protocol(side, frames, "top-left"), target).pictures()))
+    except TooShort:
+        return None
 
 
 def write_lossless(pictures: Iterable[np.ndarray], path: Path, rate: float) -> Path:

@@ -22,10 +22,8 @@ from benchmarks.common import (
     mean,
     parallel,
     psnr,
-    rate_of,
     scratch,
     square,
-    write_lossless,
 )
 
 PROTOCOL = """The first 48 frames of the stillest and the most moving clips of the folder (mean absolute difference
@@ -98,7 +96,8 @@ def main(
 
 def motion(path: Path) -> tuple[float | None, Path]:
     """Mean absolute difference between frames, and the clip again; None for a clip that is too short."""
-    pictures = square(path, FRAMES)
+    with scratch() as folder:
+        pictures = square(path, Path(folder, "clip.mp4"), FRAMES)
     return (None if pictures is None else float(np.abs(np.diff(pictures.astype(np.int16), axis=0)).mean())), path
 
 
@@ -106,12 +105,12 @@ def measure(job: Job) -> list[dict[str, Any]]:
     """Rows of one clip: by motion with each factor, and each fixed length."""
     import vtc
 
-    pictures = square(job.path, FRAMES)
-    assert pictures is not None
     rows: list[dict[str, Any]] = []
     settings = [{"length": factor} for factor in FACTORS] + [{"tokens": length} for length in job.lengths]
     with scratch() as folder:
-        source = write_lossless(pictures, Path(folder, "source.mp4"), rate_of(job.path))
+        source = Path(folder, "source.mp4")
+        pictures = square(job.path, source, FRAMES)
+        assert pictures is not None
         for number, setting in enumerate(settings):
             coded = Path(folder, f"{number}.vtc")
             result = vtc.encode(source, coded, model=job.model, threads=1, **setting)

@@ -17,7 +17,6 @@ from benchmarks.common import RESULTS, Data, Model, Out, bundle
 
 ALL = {
     "quality": "every evaluation clip: whole, bytes, bpp, PSNR",
-    "rate": "rate and distortion beside x264",
     "steps": "PSNR, MS-SSIM and feature distance against diffusion steps",
     "length": "1D latents by motion against a fixed length",
     "speed": "frames a second, start-up, seconds by part",
@@ -25,7 +24,7 @@ ALL = {
     "determinism": "the same bytes, the same symbols",
     "memory": "peak memory: long against short, 1080p",
 }
-WITH_DATA = {"quality", "rate", "steps", "length", "speed", "seams", "determinism"}
+WITH_DATA = {"quality", "steps", "length", "speed", "seams", "determinism"}
 
 
 def main(

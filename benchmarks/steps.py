@@ -23,10 +23,8 @@ from benchmarks.common import (
     mean,
     parallel,
     psnr,
-    rate_of,
     scratch,
     square,
-    write_lossless,
 )
 
 PROTOCOL = """The first 48 frames of clips chosen evenly from the folder, short side scaled to 128 (area), the top
@@ -95,14 +93,13 @@ def measure(job: Job) -> list[dict[str, Any]]:
     from vtc.bench.features import FeatureNet
     from vtc.bench.metrics import multiscale_similarity
 
-    pictures = square(job.path, FRAMES)
-    if pictures is None:
-        return []
-    net = FeatureNet.load(job.weights) if job.weights else None
-    rows = []
+    rows: list[dict[str, Any]] = []
     with scratch() as folder:
-        source = write_lossless(pictures, Path(folder, "source.mp4"), rate_of(job.path))
-        coded = Path(folder, "clip.vtc")
+        source, coded = Path(folder, "source.mp4"), Path(folder, "clip.vtc")
+        pictures = square(job.path, source, FRAMES)
+        if pictures is None:
+            return rows
+        net = FeatureNet.load(job.weights) if job.weights else None
         result = vtc.encode(source, coded, model=job.model, threads=1)
         for steps in STEPS:
             with vtc.open(coded, steps=steps, threads=1) as video:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import length, rate, run_all, seams, x264
+from benchmarks import length, run_all, seams
 from benchmarks.common import Report
 from benchmarks.determinism import apart, equal
 from vtc.bench.processes import python
@@ -51,34 +51,9 @@ def test_steps_of_the_patch_grid_are_no_seam() -> None:
 
 
 def test_curves_are_read_between_their_points() -> None:
-    curve = [(0.4, 34.0), (0.1, 30.0)]
-    assert rate.at_rate(0.2, curve) == pytest.approx(32)
-    assert rate.at_rate(0.5, curve) is None
-    assert rate.ratio(0.3, 32.0, curve) == "1.50"
-    assert rate.ratio(0.3, 35.0, curve) == "–"
     assert length.fixed_at(150, [(200, 31.0), (100, 30.0)]) == pytest.approx(30.5)
     assert length.fixed_at(50, [(200, 31.0), (100, 30.0)]) is None
     assert length.grid(32) == (0, 2, 4, 8, 12, 16, 24, 32)
-
-
-def test_the_same_codec_has_a_bd_rate_of_zero() -> None:
-    pytest.importorskip("bjontegaard", reason="BD-rate comes with the bench extra")
-    curve = [(0.02, 24.3), (0.03, 26.6), (0.05, 29.1), (0.09, 31.8), (0.18, 34.6)]
-    assert rate.bd_rate(curve, curve).startswith(("BD-rate +0.0 %", "BD-rate -0.0 %"))
-    assert rate.bd_rate(curve, [(2 * bpp, db) for bpp, db in curve]).startswith("BD-rate +100.0 %")
-    assert rate.bd_rate(curve, curve[:2]).startswith("no BD-rate")
-
-
-def test_x264_counts_no_texts_of_its_own() -> None:
-    frames = np.stack([np.roll(picture()[:64, :64], shift, 1) for shift in range(4)])
-    size, decoded = x264.code(frames, 20, 25.0)
-    worse, _ = x264.code(frames, 45, 25.0)
-    assert len(decoded) == 4
-    assert decoded[0].shape == (64, 64, 3)
-    assert worse < size
-    stream = b"\0\0\0\1\x67abc\0\0\1\x06options\0\0\0\1\x65slice"
-    assert [x264.kind(unit) for unit in x264.units(stream)] == [7, 6, 5]
-    assert b"".join(x264.units(stream)) == stream
 
 
 def test_symbols_are_compared_one_by_one() -> None:

@@ -11,6 +11,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+VTC = (sys.executable, "-c", "from vtc.cli import main; main()")
+"""The command `vtc` by the interpreter that runs this."""
+
 LAUNCHER = """
 import json, resource, subprocess, sys, time
 began = time.perf_counter()
@@ -35,7 +38,7 @@ class Ran:
 
 def vtc(*words: object, weights: Path | None = None) -> Ran:
     """Runs `vtc WORDS`; `weights`: the folder of bundles to look in first. Raises `RuntimeError` with what it said when it fails."""
-    return python("-c", "from vtc.cli import main; main()", *words, environment={"VTC_WEIGHTS": str(weights)} if weights else {})
+    return python(*VTC[1:], *words, environment={"VTC_WEIGHTS": str(weights)} if weights else {})
 
 
 def python(*words: object, environment: Mapping[str, str] = MappingProxyType({})) -> Ran:

@@ -27,9 +27,6 @@ from vtc.bench.worker import LeftOut, Setup, Task, start, work
 
 FVD = "fvd"
 RESULTS, ABOUT = "results.jsonl", "about.json"
-PICTURED = 6
-"""Clips of which pictures are kept, evenly chosen."""
-
 Progress = Callable[[int, int, Row | None], None]
 """Called with rows done, rows to do, and the last one."""
 
@@ -37,7 +34,8 @@ Progress = Callable[[int, int, Row | None], None]
 @dataclass(frozen=True)
 class Request:
     """What is to be measured. `clips` of `dataset`; `coders`; `metrics`: their names; `weights`: folder of the metrics' weights, or None;
-    `out`: folder of the results; `workers`: processes; `command`: what a person typed."""
+    `out`: folder of the results; `pictures`: how many clips, evenly chosen, pictures are kept of; `workers`: processes; `command`: what a
+    person typed."""
 
     dataset: str
     clips: Sequence[Source]
@@ -47,6 +45,7 @@ class Request:
     metrics: frozenset[str]
     out: Path
     weights: Path | None = None
+    pictures: int = 6
     workers: int = 1
     command: str = ""
 
@@ -107,7 +106,7 @@ def plan(request: Request) -> list[Task]:
     """A task for every row that is asked for, clip by clip."""
     sweep = sweep_of(request)
     asked = [(coder, point) for coder in request.coders if not coder.missing() for point in coder.points(sweep)]
-    shown = {number * len(request.clips) // PICTURED for number in range(PICTURED)}
+    shown = {number * len(request.clips) // request.pictures for number in range(request.pictures)}
     tasks = []
     for number, clip in enumerate(request.clips):
         source = sha256_of(clip.path)

@@ -79,6 +79,7 @@ def bench(
         Path | None,
         typer.Option("--metric-weights", metavar="DIR", envvar="VTC_METRIC_WEIGHTS", help="Folder of weights that metrics need."),
     ] = None,
+    pictures: Annotated[int, typer.Option("--pictures", min=0, help="Clips that the report shows pictures of.")] = 6,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes of one thread each.")] = 1,
     speed: Annotated[
         bool, typer.Option("--speed", help="Measure frames a second, start-up, memory and parts of bundles instead.")
@@ -112,7 +113,7 @@ def bench(
 
     from vtc.bench.runner import Request, run
 
-    request = Request(dataset, clips, protocol, coders, sweep, asked, out, metric_weights, workers, typed())
+    request = Request(dataset, clips, protocol, coders, sweep, asked, out, metric_weights, pictures, workers, typed())
     output.note(f"{len(clips)} clips of {dataset}: {protocol.text}")
     with progress(output) as advance:
         outcome = run(request, advance)

@@ -1,0 +1,70 @@
+"""Rate and distortion of the released bundle and of the classical codecs: the `vtc bench` commands of the published results.
+
+    VTC_METRIC_WEIGHTS=models python -m benchmarks.rate_distortion --data eval
+
+All of them write into one folder and go on where they were stopped. No pictures are kept: the clips are not ours to show.
+"""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks.common import RESULTS, Data, Model, Workers
+from vtc.bench.processes import VTC
+
+ANCHORS = "x264,x265,svtav1"
+
+RUNS = {
+    # The protocol of tokenizer papers: 16 frames, one segment, one key frame.
+    "16 frames": (
+        *("--size", "128", "--frames", "16", "--limit", "18", "--codecs", f"MODEL,{ANCHORS},vp9,x265-half", "--points", "5"),
+        *("--metrics", "psnr,psnr-yuv,ssim,ms-ssim,xpsnr,feature"),
+    ),
+    # Whole clips, which reward prediction over seconds: by each codec's own rule for key frames, and one every 16 frames.
+    "whole clips": (
+        *("--size", "128", "--frames", "all", "--crop", "top-left", "--limit", "18", "--codecs", f"MODEL,{ANCHORS}", "--points", "4"),
+        *("--metrics", "psnr,psnr-yuv,xpsnr"),
+    ),
+    "whole clips, more anchors": (
+        *("--size", "128", "--frames", "all", "--crop", "top-left", "--limit", "18", "--codecs", "vp9,x265-half,x265-psnr"),
+        *("--points", "4", "--keyframes", "default", "--metrics", "psnr,psnr-yuv,xpsnr"),
+    ),
+    "256 pixels": (
+        *("--size", "256", "--frames", "16", "--limit", "9", "--codecs", f"MODEL,{ANCHORS}", "--points", "4"),
+        *("--metrics", "psnr,psnr-yuv,ssim,ms-ssim,xpsnr"),
+    ),
+}
+
+
+def main(
+    data: Data,
+    model: Model = "onedva",
+    workers: Workers = 1,
+    only: Annotated[str, typer.Option("--only", help=f"Some of: {'; '.join(RUNS)}. Separated by semicolons.")] = "; ".join(RUNS),
+    limit: Annotated[int, typer.Option("--limit", help="At most so many clips, to try it out.")] = 0,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the results.")] = RESULTS / "rate_distortion",
+) -> None:
+    """Run the commands one after the other; one that fails does not stop the others."""
+    chosen = [name.strip() for name in only.split(";")]
+    if unknown := [name for name in chosen if name not in RUNS]:
+        raise typer.BadParameter(f"no run is called {unknown[0]!r}", param_hint="--only")
+    failed = []
+    for name in chosen:
+        words = [word.replace("MODEL", model) for word in RUNS[name]]
+        if limit:
+            words += ["--limit", str(limit)]
+        common = ["bench", "--dataset", "folder", "--data-root", str(data), "--out", str(out), "--pictures", "0"]
+        began = time.monotonic()
+        done = subprocess.run([*VTC, *common, *words, "--workers", str(workers)])
+        print(f"{name}: {'failed' if done.returncode else 'done'} in {time.monotonic() - began:.0f} s", file=sys.stderr)
+        failed += [name] if done.returncode else []
+    if failed:
+        raise SystemExit(f"failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
