@@ -11,6 +11,7 @@ from vtc.tokenizers.coordinate import CoordinateConfig
 from vtc.tokenizers.coordtok import CoordTok, CoordTokConfig
 from vtc.tokenizers.diffusion import DiffusionConfig
 from vtc.tokenizers.onedva import OneDVA, OneDVAConfig
+from vtc.tokenizers.vtok import VTok, VTokConfig
 
 DIFFUSION = DiffusionConfig(width=24, heads=2, depth=1, channels=8, blocks=1)
 COORDINATE = CoordinateConfig(width=24, heads=2, depth=1, points=64)
@@ -34,11 +35,22 @@ def coordtok(linear: bool) -> CoordTok:
     )  # fmt: skip
 
 
+def vtok(key_frame: str) -> VTok:
+    return VTok(
+        VTokConfig(
+            clip_frames=8, side=32, width=24, heads=2, depth=1, key_frame=key_frame, key_channels=8, group=2, residuals=4,
+            residual_channels=4, rest_channels=6, coordinate=COORDINATE, decoder=DIFFUSION,
+        )
+    )  # fmt: skip
+
+
 ZOO: dict[str, Callable[[], Tokenizer]] = {
     "onedva": lambda: onedva(BaseConfig(coefficients=16)),
     "onedva-paper": lambda: onedva(None),
     "coordtok": lambda: coordtok(linear=True),
     "coordtok-published": lambda: coordtok(linear=False),
+    "vtok": lambda: vtok("best"),
+    "vtok-first": lambda: vtok("first"),
 }
 """By recipe: a model whose clips are small; all have both decoders."""
 

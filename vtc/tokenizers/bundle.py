@@ -16,11 +16,13 @@ from vtc.errors import BundleError
 from vtc.tokenizers.contract import Tokenizer, inference_dtype
 from vtc.tokenizers.coordtok import CoordTok, CoordTokConfig
 from vtc.tokenizers.onedva import OneDVA, OneDVAConfig
+from vtc.tokenizers.vtok import VTok, VTokConfig
 
 FORMAT = 1
 _TOKENIZERS: dict[str, tuple[type, type]] = {
     "onedva": (OneDVA, OneDVAConfig),
     "coordtok": (CoordTok, CoordTokConfig),
+    "vtok": (VTok, VTokConfig),
 }
 
 

@@ -108,6 +108,9 @@ recipes: dict[tuple[str, str], Recipe] = {
         Recipe("onedva-coordinate", "onedva", "tiny", batch=2, lr=2e-3),
         Recipe("onedva-coordinate", "onedva", "small", batch=32, lr=1e-3),
         Recipe("onedva-coordinate", "onedva", "base", batch=64, lr=6e-4),
+        Recipe("vtok", "vtok", "tiny", batch=2, lr=8e-4, frames=32),
+        Recipe("vtok", "vtok", "small", batch=32, lr=6e-4, frames=32),
+        Recipe("vtok", "vtok", "base", batch=64, lr=4e-4, frames=32),
         *(
             Recipe(
                 "coordtok", "coordtok", size, batch=batch, lr=lr, frames=128, cache_frames=160, sides=(128, 144, 176),

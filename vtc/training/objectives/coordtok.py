@@ -4,11 +4,9 @@ The paper's two phases. Ours: planes are noised as by rounding, with a step draw
 against the error; errors count relative to those of the linear start, so that calm clips weigh as much as wild ones.
 """
 
-import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +20,7 @@ from vtc.tokenizers.coordtok import PRESETS, CoordTok
 from vtc.tokenizers.layers.patch import to_float
 from vtc.tokenizers.planes import Planes, fit_bases
 from vtc.training.data import Index
+from vtc.training.objectives.card import card
 from vtc.training.objectives.figures import logistic_bits, psnr
 from vtc.training.objectives.onedva import QUALITIES
 from vtc.training.objectives.places import (
@@ -158,21 +157,11 @@ class CoordTokObjective:
         assert isinstance(model, CoordTokTraining)
         device = next(model.parameters()).device
         clips = (clip[None].to(device) for clip in _clips(self.index, self.recipe, TABLE_CLIPS))
+        told = {**card(self.recipe, self.index, self.folder), "perceptual": self.perceptual.name if self.perceptual else "none"}
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_bundle(path, model.tokenizer, fit_tables(model.tokenizer, clips), self._card())
+        save_bundle(path, model.tokenizer, fit_tables(model.tokenizer, clips), told)
         path.chmod(0o644)
         log(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")
-
-    def _card(self) -> dict[str, Any]:
-        """Provenance: recipe, data, perceptual loss, and the run's first and last judgement."""
-        card: dict[str, Any] = {"recipe": json.loads(self.recipe.to_json()), "manifest": self.index.manifest}
-        card |= {"sources": self.index.sources, "perceptual": self.perceptual.name if self.perceptual else "none"}
-        log = self.folder / "log.jsonl"
-        lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-        judged = [line for line in lines if "psnr" in line]
-        if judged:
-            card |= {"start": judged[0], "end": judged[-1]}
-        return card
 
 
 def _clips(index: Index, recipe: Recipe, count: int) -> Iterator[Tensor]:

@@ -1,9 +1,7 @@
 """Training One-DVA: flow matching over the base picture, rate of the 1D latents, self-alignment and alignment with a teacher."""
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +21,7 @@ from vtc.tokenizers.onedva import QUERY_BOUND, OneDVA
 from vtc.tokenizers.teacher import StandInTeacher
 from vtc.training.data import Index
 from vtc.training.objectives.base_fit import FIT_VIDEOS, BaseFit, sample_videos, spec_of
+from vtc.training.objectives.card import card
 from vtc.training.objectives.figures import logistic_bits, psnr
 from vtc.training.recipe import Recipe, Stage
 
@@ -201,7 +200,7 @@ class OneDVAObjective:
         if tokenizer.base is not None:
             entropy[f"structural.{EDGES}"] = np.asarray(STEP_EDGES)
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_bundle(path, tokenizer, entropy, self._card())
+        save_bundle(path, tokenizer, entropy, card(self.recipe, self.index, self.folder))
         path.chmod(0o644)
         log(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")
 
@@ -225,17 +224,6 @@ class OneDVAObjective:
             symbols["structural"] = (grid / context.step).round().clamp(-STRUCTURAL_BOUND, STRUCTURAL_BOUND)
         kept = tokenizer.lengths(clip)["query"][:, 0]
         return {name: s.cpu().numpy().astype(np.int32) for name, s in symbols.items()}, kept.cpu().numpy()
-
-    def _card(self) -> dict[str, Any]:
-        """Provenance: recipe, data, and the run's log from its first and last lines."""
-        card: dict[str, Any] = {"recipe": json.loads(self.recipe.to_json()), "manifest": self.index.manifest}
-        card["sources"] = self.index.sources
-        log = self.folder / "log.jsonl"
-        lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-        judged = [line for line in lines if "psnr" in line]
-        if judged:
-            card |= {"start": judged[0], "end": judged[-1]}
-        return card
 
 
 def self_alignment(query: Tensor, structural: Tensor) -> Tensor:

@@ -1,0 +1,30 @@
+"""What a run starts from: a bundle that is given, or a model that is fitted first; kept with the run."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from vtc.errors import TrainingError
+from vtc.tokenizers.bundle import load_bundle, save_bundle
+from vtc.tokenizers.contract import Tokenizer
+
+Kind = TypeVar("Kind", bound=Tokenizer)
+
+
+def started(kind: type[Kind], folder: Path, init: Path | None, make: Callable[[], Kind]) -> Kind:
+    """The tokenizer that a run starts from, float32: the bundle `init`, or what `make` gives. It is kept in the run's `folder`, and read
+    again from there when resuming."""
+    path = folder / "start.safetensors"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        if init is not None:
+            shutil.copyfile(init, path)
+        else:
+            save_bundle(path, make(), {}, {})
+    tokenizer = load_bundle(path, dtype=torch.float32).tokenizer
+    if not isinstance(tokenizer, kind):
+        raise TrainingError(f"{init or path} is no bundle of {kind.__name__}", "start without --init, or from another bundle")
+    return tokenizer.requires_grad_(True)
