@@ -69,17 +69,20 @@ def measure(recipe: Any, data: Path, folder: Path, device: Any, steps: int) -> d
     from torch.profiler import profile
 
     from vtc.codec.memory import reuse_memory
+    from vtc.codec.weights import find
     from vtc.training.batches import Batches, Loader
     from vtc.training.cache import build_cache
     from vtc.training.compute import measure_peak
     from vtc.training.data import index_folders
     from vtc.training.frames import DeviceFrames, DiskFrames, fits
     from vtc.training.objectives import create
+    from vtc.training.objectives.start import SECOND
     from vtc.training.trainer import Trainer
 
     reuse_memory()
     index = index_folders([data])
-    objective, model = create(recipe, index, folder, None)
+    init = find(recipe.tokenizer) if recipe.name == SECOND else None
+    objective, model = create(recipe, index, folder, init)
     cache = build_cache(index, recipe, folder / "cache", objective.prepare, objective.prepare_key)
     frames = DeviceFrames(cache.train, device) if fits(cache.train, device) else DiskFrames()
     trainer = Trainer(recipe, objective, model, device, seed=0)
