@@ -139,8 +139,8 @@ def test_steps_and_seed(coded: Path, tmp_path: Path) -> None:
 
 
 def test_large_frames_are_tiled(video: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = video(18, 200, 120)
-    monkeypatch.setattr("vtc.codec.streams.layout.__defaults__", (96 * 96,))
+    source = video(18, 300, 200)
+    monkeypatch.setattr("vtc.codec.streams.layout.__defaults__", (128 * 128,))
     vtc.encode(source, tmp_path / "a.vtc", model="mini", quality=60)
     with open_reader(tmp_path / "a.vtc") as reader:
         counts = reader.segment(0).streams[2].counts
