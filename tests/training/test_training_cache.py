@@ -198,3 +198,16 @@ def test_the_speed_of_a_video_hangs_on_the_seed_and_is_prepared_as_it_runs(folde
     assert 0 < len(slowed) < len(cache.train)
     for entry in cache.train:
         assert np.array_equal(np.load(entry.folder / "base.npy"), np.load(entry.folder / "clip.npy") // 2)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_a_gpu_the_cache_lies_there(cache: Cache) -> None:
+    device = torch.device("cuda")
+    assert fits(cache.train, device)
+    disk, resident = Batches(cache, RECIPE), Batches(cache, RECIPE, 0, DeviceFrames(cache.train, device))
+    with Loader(resident, 0, device) as loader:
+        for step in range(5):
+            batch = next(loader)[0]
+            assert batch["clip"].device.type == "cuda" and batch["clip"].dtype == torch.uint8
+            assert all(torch.equal(tensor.cpu(), disk.batch(step)[name]) for name, tensor in batch.items())

@@ -1,5 +1,7 @@
 """Arithmetic is counted as it is done, and the device's peak is a rate."""
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -45,3 +47,5 @@ def test_compiled_blocks_give_what_they_gave() -> None:
     plain = [block(x) for block in model]
     compile_blocks(model)
     assert all(torch.allclose(block(x), before, atol=1e-6) for block, before in zip(model, plain))
+    copied = copy.deepcopy(model)
+    assert count_flops(lambda: copied[0](x)) == 2 * 4 * 8 * 8  # a copy is not compiled

@@ -279,3 +279,12 @@ def test_each_evaluation_leaves_a_picture(cache: Cache, tmp_path: Path) -> None:
     with open_source(tmp_path / "pictures" / found[0]) as source:
         picture = next(iter(source.frames())).rgb
     assert picture.shape == (32, 3 * 32 + 2 * 4, 3)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_run_on_a_gpu_goes_on_from_its_checkpoint(cache: Cache, tmp_path: Path) -> None:
+    assert not train(cache, tmp_path, ToyObjective(3), device="cuda").finished
+    assert train(cache, tmp_path, resume=True, device="cuda").step == 8
+    lines = [line for line in read_log(tmp_path / "log.jsonl") if "loss" in line]
+    assert all(0 < line["peak"] < 1 for line in lines)

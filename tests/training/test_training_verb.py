@@ -8,9 +8,11 @@ import typer
 from toy_training import RECIPE, ToyModel, ToyObjective
 from typer.testing import CliRunner
 
-from vtc.cli.train import train
+from vtc.cli.train import described, train
 from vtc.errors import TrainingError, UsageError
+from vtc.training.checkpoint import read_tensors
 from vtc.training.recipe import recipes
+from vtc.training.shards import index_of
 
 
 @pytest.fixture
@@ -40,6 +42,28 @@ def test_from_a_folder_to_a_bundle(verb: typer.Typer, folder: Path, tmp_path: Pa
     assert json.loads(again.stdout)["steps"] == 3
     with pytest.raises(TrainingError, match="already"):
         CliRunner().invoke(verb, arguments, catch_exceptions=False)
+
+
+def test_evaluation_clips_are_refused_and_batches_and_shards_are_passed_on(
+    verb: typer.Typer, folder: Path, tmp_path: Path
+) -> None:
+    arguments = ["toy", "--data", str(folder), "--steps", "2", "--out", str(tmp_path / "run"), "--workers", "1", "-q"]
+    judge = tmp_path / "judge"
+    judge.mkdir()
+    (judge / "other.mp4").write_bytes((folder / "a" / "1.mp4").read_bytes())
+    with pytest.raises(TrainingError, match=r"1 training videos are evaluation clips: .*1\.mp4"):
+        CliRunner().invoke(verb, [*arguments, "--eval", str(judge)], catch_exceptions=False)
+    assert not (tmp_path / "run").exists()
+    CliRunner().invoke(verb, [*arguments, "--accumulate", "2", "--shard"], catch_exceptions=False)
+    _, state = read_tensors(tmp_path / "run", "checkpoint")
+    assert state["batches"] == 2
+    assert index_of(tmp_path / "run", "checkpoint").exists()
+
+
+def test_the_progress_line_tells_losses_and_speed() -> None:
+    line = {"step": 10, "stage": "all", "loss": 0.5, "lr": 1e-3, "clips/s": 3.14159, "gflop/s": 251.7, "peak": 0.655, "wait": 0.003}
+    assert described(line | {"elapsed": 9.0}) == "step 10 all  loss 0.5  3.14 clips/s, 252 GFLOP/s (66% of peak), wait 0.3%"
+    assert described({"step": 10, "psnr": 30.1234, "elapsed": 9.0}) == "step 10  psnr 30.12"
 
 
 @pytest.mark.parametrize("length", [[], ["--steps", "3", "--minutes", "1"]])
