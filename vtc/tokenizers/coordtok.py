@@ -9,15 +9,18 @@ channels of their own number; the quantiser's step told to the decoder.
 """
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import isqrt
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from vtc.tokenizers.base import STEP_EDGES
 from vtc.tokenizers.contract import Context, DecodeOptions, Latents, Lengths, Query, Stream, Tokenizer
 from vtc.tokenizers.coordinate import CoordinateConfig, CoordinateDecoder, sampled, whole
 from vtc.tokenizers.diffusion import DiffusionConfig, DiffusionDecoder
+from vtc.tokenizers.layers.patch import as_float
 from vtc.tokenizers.layers.transformer import fourier
 from vtc.tokenizers.layers.vit import Attention, Mlp, ViTBlock
 from vtc.tokenizers.layers.zero import zeroed
@@ -27,6 +30,7 @@ from vtc.tokenizers.planes import LinearPlanes, Planes
 NAMES = ("plane_xy", "plane_yt", "plane_xt")
 PLANE_BOUND = 511
 CLASSES = 12
+PIECE = 32  # frames of a clip that become tubelets at once
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,7 @@ class VideoEncoder(nn.Module):
         super().__init__()
         width, time, side = config.width, config.tubelet_time, config.tubelet_side
         count = (config.clip_frames // time) * (config.side // side) ** 2
+        self.piece = max(1, PIECE // time) * time
         self.patch_in = nn.Conv3d(3, width, (time, side, side), (time, side, side))
         self.class_token = nn.Parameter(torch.randn(width) * 0.02)
         self.places = nn.Parameter(torch.randn(count, width) * 0.02)
@@ -112,12 +117,18 @@ class VideoEncoder(nn.Module):
         self.norm = nn.LayerNorm(width, eps=1e-5)
 
     def forward(self, clip: Tensor) -> Tensor:
-        """`[B, 3, T, H, W]` to tokens `[B, N, width]`, time slowest, then rows, then columns."""
-        x = self.patch_in(clip).flatten(2).mT + self.places
+        """`[B, 3, T, H, W]`, float in [-1, 1] or uint8, to tokens `[B, N, width]`, time slowest, then rows, then columns."""
+        # Piece by piece, and again for the gradient: then a step of training holds few pixels as floats, however long the clips are.
+        embed = partial(checkpoint, self._tubelets, use_reentrant=False) if torch.is_grad_enabled() else self._tubelets
+        x = torch.cat([torch.cat([embed(part) for part in one.split(self.piece, 2)], 1) for one in clip.split(1)])
+        x = x + self.places
         x = torch.cat((self.class_token.to(x.dtype).expand(len(x), 1, -1), x), 1)
         for block in self.blocks:
             x = block(x)
         return self.norm(x[:, 1:])
+
+    def _tubelets(self, clip: Tensor) -> Tensor:
+        return self.patch_in(as_float(clip).to(self.places.dtype)).flatten(2).mT
 
 
 class LatentLayer(nn.Module):
@@ -184,7 +195,7 @@ class Encoder(nn.Module):
         self.norm = nn.LayerNorm(config.width, eps=1e-6)
 
     def forward(self, clip: Tensor, frames: Tensor | None = None) -> Planes:
-        """Clip `[B, 3, T, H, W]` in [-1, 1] to planes. `frames` int64 `[B]`: how many are real, all of them where None.
+        """Clip `[B, 3, T, H, W]` to planes. `frames` int64 `[B]`: how many are real, all of them where None.
 
         As in the public code, tubelets with padded frames are favoured by +1 in the logits of the cross-attention; its mask was meant
         to hide them. Public training fills padded frames with -3.
@@ -266,11 +277,12 @@ class CoordTok(Tokenizer):
         return xy, yt, xt
 
     def planes(self, clip: Tensor, frames: Tensor | None = None) -> Planes:
-        """The planes float32 of a clip. `frames`: see `Encoder`."""
-        xy, yt, xt = (plane.float() for plane in self.encoder(clip.to(self.encoder.video.places.dtype), frames))
+        """The planes float32 of a clip, float in [-1, 1] or uint8. `frames`: see `Encoder`."""
+        xy, yt, xt = (plane.float() for plane in self.encoder(clip, frames))
         if self.linear is None:
             return xy, yt, xt
-        linear = self.linear.analyse(clip)
+        parts = [self.linear.analyse(as_float(one)) for one in clip.split(1)]
+        linear = [torch.cat(plane) for plane in zip(*parts)]
         return xy + linear[0], yt + linear[1], xt + linear[2]
 
     def decode(self, latents: Latents, lengths: Lengths, context: Context, options: DecodeOptions) -> Tensor:

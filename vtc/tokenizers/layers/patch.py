@@ -28,6 +28,11 @@ def to_float(frames: Tensor) -> Tensor:
     return frames.float().mul_(1 / 127.5).sub_(1)
 
 
+def as_float(clip: Tensor) -> Tensor:
+    """A clip in [-1, 1], whether it is that already or uint8."""
+    return to_float(clip) if clip.dtype == torch.uint8 else clip
+
+
 def to_uint8(clip: Tensor) -> Tensor:
     """Float in [-1, 1] (anything beyond is clipped) to uint8, rounded to the nearest."""
     return clip.float().add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)

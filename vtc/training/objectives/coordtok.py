@@ -84,7 +84,7 @@ class CoordTokObjective:
         tokenizer, clip = model.tokenizer, batch["clip"]
         frames = stage.name == WHOLE_FRAMES
         steps = _steps(len(clip), generator, clip.device)
-        symbols = tokenizer.scaled(tokenizer.planes(to_float(clip)), steps)
+        symbols = tokenizer.scaled(tokenizer.planes(clip), steps)
         noised = [plane + torch.rand(plane.shape, generator=generator, device=clip.device) - 0.5 for plane in symbols]
         bits = model.bits((noised[0], noised[1], noised[2]))
         seen = noised
