@@ -1,7 +1,8 @@
 """Training CoordTok: squared error at random coordinates and the rate of the planes; then whole frames with a perceptual loss.
 
-The paper's two phases. Ours: planes are noised as by rounding, with a step drawn for every clip, and their estimated bits are weighed
-against the error; errors count relative to those of the linear start, so that calm clips weigh as much as wild ones.
+The paper's two phases. Ours: planes are rounded with a step drawn for every clip, gradients passing straight through, and their bits,
+estimated of noised planes, are weighed against the error (arXiv 2007.08739); errors count relative to those of the linear start, so that
+calm clips weigh as much as wild ones.
 """
 
 import shutil
@@ -79,7 +80,7 @@ class CoordTokObjective:
         self, model: nn.Module, batch: dict[str, Tensor], stage: Stage, generator: Generator, step: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """First phase: coordinates at random, as many a clip as the decoder takes at once. Second phase: the slots of frames that a decode
-        takes at once, planes rounded as in a file."""
+        takes at once."""
         assert isinstance(model, CoordTokTraining)
         tokenizer, clip = model.tokenizer, batch["clip"]
         frames = stage.name == WHOLE_FRAMES
@@ -87,9 +88,8 @@ class CoordTokObjective:
         symbols = tokenizer.scaled(tokenizer.planes(clip), steps)
         noised = [plane + torch.rand(plane.shape, generator=generator, device=clip.device) - 0.5 for plane in symbols]
         bits = model.bits((noised[0], noised[1], noised[2]))
-        seen = noised
-        if frames:
-            seen = [plane + (short.round() - plane).detach() for plane, short in zip(symbols, tokenizer.shrunk(symbols))]
+        # Noise in the decoder's place, too, would be learned: most symbols are zero, and what is zero has no noise in a file.
+        seen = [plane + (short.round() - plane).detach() for plane, short in zip(symbols, tokenizer.shrunk(symbols))]
         planes = tokenizer.unscaled((seen[0], seen[1], seen[2]), steps)
         config, grid = tokenizer.config.decoder, tokenizer.config.decoder.grid(tokenizer.size)
         places = (consecutive if frames else scattered)(grid, config.points, len(clip), generator, clip.device)
