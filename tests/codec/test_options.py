@@ -16,7 +16,7 @@ from vtc.errors import UsageError
         {"start": 2.0, "end": 1.0}, {"size": 0}, {"size": (0, 5)}, {"fps": 0}, {"device": "tpu"}, {"device": "cpu:1"},
         {"device": "cuda:x"}, {"threads": 0},
         {"bpp": 0.0}, {"bpp": float("nan")}, {"max_bytes": 0}, {"max_bytes": 1.5}, {"min_psnr": -1.0}, {"bpp": 1.0, "min_psnr": 1.0},
-        {"bpp": 1.0, "quality": 60},
+        {"bpp": 1.0, "quality": 60}, {"effort": 5}, {"effort": -1},
     ],
 )  # fmt: skip
 def test_encode_options_are_checked(options: dict[str, Any]) -> None:

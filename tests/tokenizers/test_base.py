@@ -1,33 +1,11 @@
 """The base layer: what it codes it decodes, exactly; prediction pays; a smaller step is better."""
 
-import pytest
 import torch
-from torch import Tensor
 
-from vtc.tokenizers.base import ALONE, CONTEXT, SIDES, BaseConfig, BaseLayer, fit_klt
+from vtc.tokenizers.base import ALONE, CONTEXT, SIDES, BaseLayer
 from vtc.tokenizers.layers.patch import patchify, to_float, to_uint8, unpatchify
 
-
-def scene(frames: int, height: int = 64, width: int = 96, speed: int = 1) -> Tensor:
-    """A smooth picture that pans, uint8 [3, frames, height, width]."""
-    rough = torch.rand(1, 3, 20, 40, generator=torch.Generator().manual_seed(1))
-    big = torch.nn.functional.interpolate(rough, (height * 2, width * 3), mode="bicubic")[0].mul(255).clamp(0, 255)
-    return torch.stack([big[:, 8 : 8 + height, 8 + speed * t : 8 + speed * t + width] for t in range(frames)], 1).to(torch.uint8)
-
-
-def psnr(a: Tensor, b: Tensor) -> float:
-    return float(10 * torch.log10(255**2 / (a.float() - b.float()).square().mean()))
-
-
-@pytest.fixture(scope="module")
-def layer() -> BaseLayer:
-    base = BaseLayer(BaseConfig(coefficients=64), classes=8, tables=4)
-    noise = torch.rand(3, 64, 64, 96, generator=torch.Generator().manual_seed(2)).mul(255).to(torch.uint8)
-    patches = patchify(to_float(torch.cat((scene(64), noise), 1))[None]).reshape(-1, 3072)
-    basis, mean = fit_klt(patches, 64)
-    base.basis.copy_(basis)
-    base.mean.copy_(mean)
-    return base
+from .pictures import psnr, scene
 
 
 def test_patchify_has_an_inverse() -> None:

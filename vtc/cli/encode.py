@@ -18,6 +18,7 @@ EXAMPLES = (
     "vtc encode film.mkv -o film.vtc --quality 70 --start 1:00 --end 1:30 --json",
     "vtc encode clip.mp4 -o small.vtc --size 128 --audio none",
     "vtc encode clip.mp4 -o mail.vtc --max-bytes 200k",
+    "vtc encode clip.mp4 -o tight.vtc --effort 2",
     "vtc encode clip.vtc -o less.vtc --length 0.5",
     "cat clip.mkv | vtc encode - -o - > clip.vtc",
 )
@@ -58,6 +59,17 @@ def encode(
             show_default="about five seconds of them",
         ),
     ] = None,
+    effort: Annotated[
+        int,
+        typer.Option(
+            "--effort",
+            metavar="0..4",
+            min=0,
+            max=4,
+            help="Spend time on bytes. 1: more vectors. 2: many more, and a finer step where a group begins, if that pays. "
+            "3 and 4: symbols refined by gradients through the decoder, in 12 and 48 steps a segment.",
+        ),
+    ] = 0,
     entropy: Annotated[
         str, typer.Option("--entropy", metavar="auto|packed|static", help="How symbols become bytes; auto: the shortest.")
     ] = "auto",
@@ -92,6 +104,7 @@ def encode(
         length=length,
         tokens=tokens,
         group=group,
+        effort=effort,
         entropy=entropy,
         start=first,
         end=last,

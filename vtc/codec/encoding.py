@@ -5,10 +5,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from typing import Any, BinaryIO
 
 import torch
 
+from vtc.codec.effort import LEVELS
+from vtc.codec.group_step import first_step
 from vtc.codec.model import Model, own_threads
 from vtc.codec.network import Ground, LengthRule
 from vtc.codec.options import EncodeOptions
@@ -52,11 +55,15 @@ class Encoding:
         group = options.group or default_group(self.info.frame_rate, model.clip_frames)
         self.group = group if model.base is not None else 1
         self.rule = LengthRule(options.length, options.tokens)
+        self.effort = LEVELS[options.effort]
+        self.refiner = model.refiner(self.geometry, self.network.rate, self.rule, self.effort.steps)
         self.audio = AudioCopy(video) if options.audio == "copy" and self.info.has_audio else None
         self.writer: Writer
         self.header: Header
         self.tally = Tally()
         self.warnings: list[str] = []
+        if options.effort and model.base is None:
+            self.warnings.append(f"--effort changes nothing here: {model.name} has no base layer to search in")
 
     def run(self, file: BinaryIO, progress: Progress | None) -> None:
         """Write the whole file."""
@@ -66,7 +73,9 @@ class Encoding:
         self._tags()
         with own_threads(), ExitStack() as stack:
             read = stack.enter_context(closing(beside(self._read())))
-            based = stack.enter_context(closing(beside(self._base(read), setup=self.model.base_threads)))
+            alone = partial(torch.set_num_threads, self.model.threads)  # with gradients, the network waits for the base layer
+            setup = self.model.base_threads if self.refiner is None else alone
+            based = stack.enter_context(closing(beside(self._base(read), setup=setup)))
             painted = stack.enter_context(closing(beside(self._network(based))))
             for segment, audio in self._coded(painted):
                 self.writer.write_segment(segment)
@@ -117,16 +126,39 @@ class Encoding:
     def _base(self, works: Iterable[_Work]) -> Iterator[_Work]:
         """The base layer, clip after clip: each leans on the last decoded frame of the one before, unless a group begins."""
         last: torch.Tensor | None = None
-        for work in works:
+        for work, after in self._with_next(works):
+            if self.model.base is not None and after is not None and after.clip.leans and not work.clip.leans:
+                clips_ = work.pixels.to(self.model.device), after.pixels.to(self.model.device)
+                step = first_step(self.model.base, *clips_, self.step, self._group_of(work), self.effort.scales)
+                work = replace(work, step=step)
             based = self._based(work, last if work.clip.leans else None)
             last = based.ground.frames[:, -1] if based.ground is not None else None
             yield based
+
+    def _group_of(self, first: _Work) -> int:
+        """Segments of the group that begins with `first`, which is not the last one: fewer near the end, where the source tells that."""
+        frames = self.info.frame_estimate
+        left = self.group if frames is None else -(-frames // self.model.clip_frames) - first.number
+        return max(2, min(self.group, left))
+
+    def _with_next(self, works: Iterable[_Work]) -> Iterator[tuple[_Work, _Work | None]]:
+        """Every segment; together with the one behind it, which is then in memory too, where the effort looks ahead."""
+        held: _Work | None = None
+        for work in works:
+            if not self.effort.scales:
+                yield work, None
+                continue
+            if held is not None:
+                yield held, work
+            held = work
+        if held is not None:
+            yield held, None
 
     def _based(self, work: _Work, last: torch.Tensor | None) -> _Work:
         """With a coarser step where the finest ones would need symbols beyond their bound (white walls, say): a clipped symbol is a flat
         area of the wrong brightness."""
         while True:
-            symbols, ground = self.model.base_encode(work.pixels, last, work.step)
+            symbols, ground = self.model.base_encode(work.pixels, last, work.step, self.effort.search, self.refiner)
             if not self.model.saturated(symbols):
                 return replace(work, symbols=symbols, ground=ground)
             work = replace(work, step=coarser(work.step))

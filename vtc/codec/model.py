@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from vtc.codec.memory import reuse_memory
-from vtc.codec.network import Ground, Network
+from vtc.codec.network import Ground, LengthRule, Network
+from vtc.codec.refiner import Refiner
 from vtc.codec.streams import BASE_STREAMS, Geometry, StreamInfo, Symbols
 from vtc.codec.symbols import SymbolCoder
 from vtc.codec.weights import identity
 from vtc.errors import BundleError, UsageError
-from vtc.tokenizers.base import STRUCTURAL_BOUND, BaseLayer, BaseSegment
+from vtc.tokenizers.base import NO_SEARCH, STRUCTURAL_BOUND, BaseLayer, BaseSegment, Search
 from vtc.tokenizers.bundle import load_bundle
 from vtc.tokenizers.contract import Tokenizer
 
@@ -48,6 +49,12 @@ class Model:
             raise UsageError(f"bundle {self.name} has no {wanted} decoder", f"it has: {', '.join(has)}; leave out --decoder")
         return wanted or has[0]
 
+    def refiner(self, geometry: Geometry, rate: float, rule: LengthRule, steps: int) -> Refiner | None:
+        """What refines the base layer's segments in so many `steps`; None where there is nothing to refine."""
+        if self.base is None or steps == 0:
+            return None
+        return Refiner(self.tokenizer, self.streams, geometry, rate, rule, steps)
+
     def network(self, geometry: Geometry, rate: float) -> Network:
         """The network for pictures of a geometry at `rate` frames a second (0: unknown)."""
         return Network(self.tokenizer, self.streams, geometry, self.device, rate, self.threads)
@@ -56,11 +63,17 @@ class Model:
         """To be called in the thread that runs the base layer: half of the threads are for it, as it runs beside the network."""
         torch.set_num_threads(max(1, self.threads // 2))
 
-    def base_encode(self, pixels: Tensor, last: Tensor | None, step: float) -> tuple[Symbols, Ground | None]:
-        """The base layer of a clip uint8 `[3, T, H, W]` after the decoded frame `last`; nothing where there is no base layer."""
+    def base_encode(
+        self, pixels: Tensor, last: Tensor | None, step: float, search: Search = NO_SEARCH, refiner: Refiner | None = None
+    ) -> tuple[Symbols, Ground | None]:
+        """The base layer of a clip uint8 `[3, T, H, W]` after the decoded frame `last`, refined by `refiner`; nothing where there is no
+        base layer."""
         if self.base is None:
             return Symbols({}, {}), None
-        segment: BaseSegment = self.base.encode(pixels.to(self.device), last, step)
+        clip = pixels.to(self.device)
+        segment: BaseSegment = self.base.encode(clip, last, step, search)
+        if refiner is not None:
+            segment = refiner(segment, clip, last, step)
         arrays = {"motion": segment.motion.cpu().numpy(), "structural": segment.structural.cpu().numpy()}
         return Symbols(arrays, {}), Ground(segment.frames, self.base.side(segment.motion, segment.structural))
 

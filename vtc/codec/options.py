@@ -24,6 +24,7 @@ class EncodeOptions:
     """`model`: bundle name or path. `quality` 0..100, or in its place one target that the best fitting quality is found for: `bpp`: at most
     so many bits per pixel, `max_bytes`: at most so large a file, `min_psnr`: at least so many dB. `length`: factor on
     the motion rule's kept length, or `tokens`: a fixed one. `group`: segments that may lean on the one before (None: about five seconds).
+    `effort`: 0 as fast as it goes, up to 4: the smallest file for what it shows.
     `start`, `end` in seconds. `size`: code at (width, height) or with this short side. `device`: auto, cpu, cuda or cuda:N.
     `threads`: of the CPU (None: all)."""
 
@@ -35,6 +36,7 @@ class EncodeOptions:
     length: float = 1.0
     tokens: int | None = None
     group: int | None = None
+    effort: int = 0
     entropy: str = "auto"
     start: float | None = None
     end: float | None = None
@@ -55,6 +57,7 @@ class EncodeOptions:
                 raise UsageError("--tokens and --length contradict each other", "give one of them")
         if self.group is not None:
             _in_range("group", self.group, 1, 65535)
+        _in_range("effort", self.effort, 0, 4)
         _one_of("entropy", self.entropy, ENTROPY)
         _one_of("audio", self.audio, AUDIO)
         _range("start", self.start, "end", self.end)

@@ -33,12 +33,24 @@ class BaseConfig:
 
 
 @dataclass(frozen=True)
+class Search:
+    """What `encode` tries beyond its first three vectors, each by its whole cost. `rounds`: how often all vectors may move by half a pixel.
+    `neighbours`: whether the vectors found beside a token, and there one slice before, are tried too."""
+
+    rounds: int = 0
+    neighbours: bool = False
+
+
+@dataclass(frozen=True)
 class BaseSegment:
     """`motion` int16 `[S, gh, gw, 3]` (reference, dy, dx), `structural` int16 `[S, gh, gw, C]`, `frames` uint8 `[3, T, H, W]`."""
 
     motion: Tensor
     structural: Tensor
     frames: Tensor
+
+
+NO_SEARCH = Search()
 
 
 class BaseLayer(nn.Module):
@@ -74,14 +86,18 @@ class BaseLayer(nn.Module):
         self.class_bits.copy_(class_bits)
 
     @torch.no_grad()
-    def encode(self, frames: Tensor, last: Tensor | None, step: float) -> BaseSegment:
+    def encode(self, frames: Tensor, last: Tensor | None, step: float, search: Search = NO_SEARCH) -> BaseSegment:
         """Code a clip uint8 `[3, T, H, W]` after the decoded frame `last` uint8 `[3, H, W]` (None: it stands alone). `step` is the
         quantiser's step, in units of pixels in [-1, 1]."""
         brightness = motion.luma(frames)
-        vectors, symbols, decoded = [], [], []
+        vectors: list[Tensor] = []
+        symbols, decoded = [], []
         for start in range(0, frames.shape[1], PATCH_TIME):
             part = slice(start, start + PATCH_TIME)
-            v, z = self._choose(patchify(to_float(frames[:, part])[None])[0, 0], brightness[part], last, step)
+            slice_ = _Slice(self, patchify(to_float(frames[:, part])[None])[0, 0], step)
+            if last is not None:
+                slice_.predict(brightness[part], last, search, vectors[-1] if vectors else None)
+            v, z = slice_.told.to(torch.int16), slice_.symbols.to(torch.int16)
             decoded.append(self._decode_slice(v, z, last, step))
             vectors.append(v)
             symbols.append(z)
@@ -114,26 +130,7 @@ class BaseLayer(nn.Module):
         patches = prediction + (symbols.float() * step) @ self.basis.T
         return to_uint8(unpatchify(patches[None, None])[0])
 
-    def _choose(self, patches: Tensor, brightness: Tensor, last: Tensor | None, step: float) -> tuple[Tensor, Tensor]:
-        """Vectors int16 `[gh, gw, 3]` and symbols int16 `[gh, gw, C]` of least cost for a slice of patches `[gh, gw, 3072]`."""
-        coefficients = patches @ self.basis
-        cost, symbols = self._quantise(patches - self.mean, coefficients - self.mean @ self.basis, ALONE, step)
-        told = torch.zeros(*patches.shape[:2], 3, dtype=torch.int64, device=patches.device)
-        told[..., 0] = ALONE
-        if last is not None:
-            doubled, last_luma = motion.double(last), motion.luma(last)
-            found = motion.search(brightness[list(motion.SEARCH_FRAMES)], last_luma, motion.double(last_luma[None]))
-            common = found.flatten(0, 1).mode(0).values.expand_as(found)
-            for vectors, bits in ((torch.zeros_like(found), 0.0), (found, VECTOR_BITS), (common, COMMON_VECTOR_BITS)):
-                context = _context(doubled, vectors)
-                price, z = self._quantise(patches - context, coefficients - context @ self.basis, CONTEXT, step)
-                price = price + self.config.lagrangian * step * step * bits
-                better = (price < cost)[..., None]
-                cost, symbols = torch.minimum(cost, price), torch.where(better, z, symbols)
-                told = torch.where(better, F.pad(vectors, (1, 0), value=CONTEXT), told)
-        return told.to(torch.int16), symbols.to(torch.int16)
-
-    def _quantise(self, rest: Tensor, coefficients: Tensor, reference: int, step: float) -> tuple[Tensor, Tensor]:
+    def quantise(self, rest: Tensor, coefficients: Tensor, reference: int, step: float) -> tuple[Tensor, Tensor]:
         """Cost (squared error + lagrangian step^2 bits) `[gh, gw]` and symbols `[gh, gw, C]` of a difference and its coefficients.
 
         Dead-zone rounding tells the token's class; under the prices of that class each symbol may then shrink by one, and the whole
@@ -145,11 +142,11 @@ class BaseLayer(nn.Module):
         rows = self.symbol_rows[side][self._activity(size)]
         smaller = (size - 1).clamp_(min=0)
         weight, magnitude = self.config.lagrangian, u.abs()
-        price = (magnitude - size).square_().add_(self._bits(rows, size), alpha=weight)
-        price_smaller = (magnitude - smaller).square_().add_(self._bits(rows, smaller), alpha=weight)
+        price = (magnitude - size).square_().add_(self.bits(rows, size), alpha=weight)
+        price_smaller = (magnitude - smaller).square_().add_(self.bits(rows, smaller), alpha=weight)
         size = torch.where(price_smaller < price, smaller, size)
         activity = self._activity(size)
-        bits = self._bits(self.symbol_rows[side][activity], size).sum(-1) + self.class_bits[side][activity]
+        bits = self.bits(self.symbol_rows[side][activity], size).sum(-1) + self.class_bits[side][activity]
         error = (magnitude - size).square_().sum(-1)
         energy = magnitude.square().sum(-1)
         coded, dropped = error + weight * bits, energy + weight * self.class_bits[side, 0]
@@ -163,11 +160,66 @@ class BaseLayer(nn.Module):
         k = 2 * sum(step > edge for edge in STEP_EDGES)
         return k + CONTEXT, k + ALONE
 
+    def prices(self, vectors: Tensor, symbols: Tensor, step: float) -> tuple[Tensor, Tensor]:
+        """Of `symbols [..., gh, gw, C]` with `vectors [..., gh, gw, 3]`: what each token costs, in bits, and the table of each symbol."""
+        alone = torch.tensor(self.sides(step), device=symbols.device)[vectors[..., 0].long()]
+        size = symbols.abs()
+        activity = self._activity(size)
+        rows = self.symbol_rows[alone, activity]
+        bits = self.bits(rows, size).sum(-1) * (activity > 0)
+        return bits + self.class_bits[alone, activity], rows
+
     def _activity(self, size: Tensor) -> Tensor:
         return torch.bucketize(size.sum(-1).long(), self.class_floor, right=True) - 1
 
-    def _bits(self, rows: Tensor, size: Tensor) -> Tensor:
+    def bits(self, rows: Tensor, size: Tensor) -> Tensor:
+        """What symbols of these magnitudes cost in these tables, in bits."""
         return self.symbol_bits.take(rows * (2 * STRUCTURAL_BOUND + 1) + (size.long() + STRUCTURAL_BOUND))
+
+
+class _Slice:
+    """A slice of patches `[gh, gw, 3072]` and the cheapest way to code it that is known: `told` int64 `[gh, gw, 3]` (reference, dy, dx) and
+    `symbols` `[gh, gw, C]`, at `cost` `[gh, gw]`; at first every token stands alone."""
+
+    def __init__(self, base: BaseLayer, patches: Tensor, step: float) -> None:
+        self.base, self.patches, self.step = base, patches, step
+        self.coefficients = patches @ base.basis
+        alone = self.coefficients - base.mean @ base.basis
+        self.cost, self.symbols = base.quantise(patches - base.mean, alone, ALONE, step)
+        self.told = torch.zeros(*patches.shape[:2], 3, dtype=torch.int64, device=patches.device)
+        self.told[..., 0] = ALONE
+
+    def predict(self, brightness: Tensor, last: Tensor, search: Search, before: Tensor | None) -> None:
+        """Try the slice's own vectors, the commonest of them and none; then what `search` asks for. `before`: those one slice before."""
+        doubled, last_luma = motion.double(last), motion.luma(last)
+        found = motion.search(brightness[list(motion.SEARCH_FRAMES)], last_luma, motion.double(last_luma[None]))
+        common = found.flatten(0, 1).mode(0).values.expand_as(found)
+        for vectors, bits in ((torch.zeros_like(found), 0.0), (found, VECTOR_BITS), (common, COMMON_VECTOR_BITS)):
+            self._try(doubled, vectors, bits)
+        if search.neighbours:
+            for vectors in (*_beside(found), *(() if before is None else (before[..., 1:].long(),))):
+                self._try(doubled, vectors, VECTOR_BITS)
+        for _ in range(search.rounds):
+            start = self.told[..., 1:].clone()
+            for move in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+                moved = start + torch.tensor(move, device=start.device)
+                self._try(doubled, moved.clamp_(-motion.VECTOR_BOUND, motion.VECTOR_BOUND), VECTOR_BITS)
+
+    def _try(self, doubled: Tensor, vectors: Tensor, bits: float) -> None:
+        context = _context(doubled, vectors)
+        rest = self.coefficients - context @ self.base.basis
+        price, symbols = self.base.quantise(self.patches - context, rest, CONTEXT, self.step)
+        price = price + self.base.config.lagrangian * self.step * self.step * bits
+        better = (price < self.cost)[..., None]
+        self.cost, self.symbols = torch.minimum(self.cost, price), torch.where(better, symbols, self.symbols)
+        self.told = torch.where(better, F.pad(vectors, (1, 0), value=CONTEXT), self.told)
+
+
+def _beside(vectors: Tensor) -> list[Tensor]:
+    """`[gh, gw, 2]` as its four neighbours have them: above, left, right, below; the border is repeated."""
+    height, width = vectors.shape[:2]
+    padded = F.pad(vectors.permute(2, 0, 1)[None].float(), (1, 1, 1, 1), mode="replicate")[0].permute(1, 2, 0).long()
+    return [padded[y : y + height, x : x + width] for y, x in ((0, 1), (1, 0), (1, 2), (2, 1))]
 
 
 def _context(doubled: Tensor, vectors: Tensor) -> Tensor:

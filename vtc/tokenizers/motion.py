@@ -4,6 +4,8 @@ A vector is the displacement over the 4 frames of a slice, in half pixels (y, x)
 predicted from the last frame displaced by v (i + 1) / 4, rounded to half a pixel: constant speed, as in DESIGN.md, Prediction. Our choice.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -26,7 +28,12 @@ def double(frame: Tensor) -> Tensor:
 
     Integer arithmetic carried in float32 (exact), so every device gives the same bytes.
     """
-    x = frame.float()[None]
+    return interpolated(frame.float(), torch.floor).to(torch.uint8)
+
+
+def interpolated(frame: Tensor, floor: Callable[[Tensor], Tensor]) -> Tensor:
+    """`double` of whole numbers carried in float32, with a `floor` that gradients may pass."""
+    x = frame[None]
     taps = torch.tensor([1.0, -5.0, 20.0, 20.0, -5.0, 1.0], device=frame.device)
 
     def between(v: Tensor, axis: int) -> Tensor:
@@ -35,17 +42,17 @@ def double(frame: Tensor) -> Tensor:
         padded = F.pad(v, pad, mode="replicate")
         total = sum(padded.narrow(axis, k, size) * float(taps[k]) for k in range(6))
         assert isinstance(total, Tensor)
-        return torch.floor((total + 16) / 32).clamp_(0, 255)
+        return floor((total + 16) / 32).clamp(0, 255)
 
     rows = torch.stack((x, between(x, 2)), 3).flatten(2, 3)
     both = torch.stack((rows, between(rows, 3)), 4).flatten(3, 4)
-    return both[0].to(torch.uint8)
+    return both[0]
 
 
 def fetch(doubled: Tensor, vectors: Tensor, frames: tuple[int, ...] = (0, 1, 2, 3)) -> Tensor:
     """Displaced blocks of the last frame.
 
-    `doubled` uint8 `[C, 2H, 2W]` from `double`; `vectors` integer `[..., gh, gw, 2]`. Returns uint8
+    `doubled` `[C, 2H, 2W]` from `double`; `vectors` integer `[..., gh, gw, 2]`. Returns, in the type of `doubled`,
     `[..., gh, gw, C, len(frames), 16, 16]`; outside the picture its border is repeated.
     """
     c, h2, w2 = doubled.shape
