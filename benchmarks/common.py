@@ -73,9 +73,9 @@ def coded_pictures(path: Path, steps: int = 1) -> Iterator[np.ndarray]:
             yield from played.frames
 
 
-def square(source: Path, target: Path, frames: int, side: int = 128) -> np.ndarray | None:
-    """The first `frames` of a clip, short side scaled to `side`, the top left square of it: written to `target`, an mp4, without loss, and
-    uint8 [frames, side, side, 3]. None of a clip that is shorter."""
+def square(source: Path, target: Path, frames: int, side: int | None = 128) -> np.ndarray | None:
+    """The first `frames` of a clip, short side scaled to `side`, the top left square of it (None: whole, at its own size): written to
+    `target`, an mp4, without loss, and uint8 [frames, height, width, 3]. None of a clip that is shorter."""
     from vtc.bench.prepare import Protocol, TooShort, prepare
 
     try:
