@@ -2,15 +2,16 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vtc.tokenizers.layers.fsq import FSQ
 
-LEVELS = st.lists(st.integers(3, 12), min_size=1, max_size=6)
+LEVELS = st.lists(st.integers(2, 12), min_size=1, max_size=6)
 
 
 @given(levels=LEVELS, spread=st.sampled_from([0.01, 1.0, 100.0]), seed=st.integers(0, 1000))
+@settings(deadline=None, max_examples=30)
 def test_digits_are_whole_and_in_range(levels: list[int], spread: float, seed: int) -> None:
     fsq = FSQ(levels)
     digits = fsq(torch.randn(200, len(levels), generator=torch.Generator().manual_seed(seed)) * spread)
@@ -25,6 +26,7 @@ def test_digits_are_whole_and_in_range(levels: list[int], spread: float, seed: i
 
 
 @given(levels=LEVELS)
+@settings(deadline=None, max_examples=30)
 def test_every_digit_can_be_reached_and_nothing_goes_to_nothing(levels: list[int]) -> None:
     fsq = FSQ(levels)
     digits = fsq(torch.linspace(-12, 12, 4001)[:, None].expand(-1, len(levels)))
@@ -41,13 +43,11 @@ def test_ids_count_through_the_whole_codebook() -> None:
     assert torch.equal(fsq.ids(digits), every)
 
 
-def test_rounding_is_straight_through() -> None:
-    fsq = FSQ((8, 5))
-    x = torch.randn(50, 2, generator=torch.Generator().manual_seed(0), requires_grad=True)
-    (through,) = torch.autograd.grad(fsq(x).sum(), x)
-    (bounded,) = torch.autograd.grad(fsq.bound(x).sum(), x)
-    assert torch.equal(through, bounded)
-    assert (through > 0).all()
+def test_rounding_is_straight_through_and_the_bound_is_not() -> None:
+    x = torch.linspace(-9, 9, 100)[:, None].expand(-1, 2).clone().requires_grad_(True)
+    (through,) = torch.autograd.grad(FSQ((8, 5))(x).sum(), x)
+    inside = (x > torch.tensor([-4.5, -2.5])) & (x < torch.tensor([3.5, 2.5]))
+    assert torch.equal(through, inside.float())
 
 
 def test_half_precision_inputs_are_quantised_in_float32() -> None:
@@ -56,6 +56,6 @@ def test_half_precision_inputs_are_quantised_in_float32() -> None:
 
 
 def test_levels_that_make_no_sense_are_refused() -> None:
-    for levels in ((), (2,), (5, 0)):
-        with pytest.raises(ValueError, match="at least 3"):
+    for levels in ((), (1,), (5, 0)):
+        with pytest.raises(ValueError, match="at least 2"):
             FSQ(levels)

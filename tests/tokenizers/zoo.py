@@ -9,6 +9,7 @@ from vtc.tokenizers.base import BaseConfig
 from vtc.tokenizers.contract import Context, Tokenizer
 from vtc.tokenizers.coordinate import CoordinateConfig
 from vtc.tokenizers.coordtok import CoordTok, CoordTokConfig
+from vtc.tokenizers.dera import DeRA, DeRAConfig
 from vtc.tokenizers.diffusion import DiffusionConfig
 from vtc.tokenizers.onedva import OneDVA, OneDVAConfig
 from vtc.tokenizers.vtok import VTok, VTokConfig
@@ -44,6 +45,15 @@ def vtok(key_frame: str) -> VTok:
     )  # fmt: skip
 
 
+def dera() -> DeRA:
+    return DeRA(
+        DeRAConfig(
+            clip_frames=16, side=32, width=24, heads=2, depth=1, appearance=4, motion=8, channels=3, level=5, key_channels=8,
+            rest_channels=6, coordinate=COORDINATE, diffusion=DIFFUSION,
+        )
+    )  # fmt: skip
+
+
 ZOO: dict[str, Callable[[], Tokenizer]] = {
     "onedva": lambda: onedva(BaseConfig(coefficients=16)),
     "onedva-paper": lambda: onedva(None),
@@ -51,6 +61,7 @@ ZOO: dict[str, Callable[[], Tokenizer]] = {
     "coordtok-published": lambda: coordtok(linear=False),
     "vtok": lambda: vtok("best"),
     "vtok-first": lambda: vtok("first"),
+    "dera": dera,
 }
 """By recipe: a model whose clips are small; all have both decoders."""
 

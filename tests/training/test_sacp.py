@@ -32,7 +32,7 @@ def gradient(loss: Tensor, parameters: list[Tensor]) -> Tensor:
 
 
 @given(seed=st.integers(0, 10_000), scale=st.sampled_from([1e-3, 1.0, -1.0, 1e3]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_projected_gradients_are_orthogonal_in_conflict_and_untouched_otherwise(seed: int, scale: float) -> None:
     loss_a, loss_m, shared, _ = problem(seed, scale)
     g_a, g_m = gradient(loss_a, shared), gradient(loss_m, shared)
@@ -82,6 +82,7 @@ def test_frozen_and_unused_parameters_count_as_nothing() -> None:
     assert more.square_a > plain.square_a
 
 
+@settings(deadline=None, max_examples=30)
 @given(angle=st.floats(0, math.pi), length=st.floats(1e-3, 1e3))
 def test_the_measure_of_two_plain_vectors(angle: float, length: float) -> None:
     conflict = measure([torch.tensor([1.0, 0.0]), None], [torch.tensor([math.cos(angle), math.sin(angle)]) * length, None])

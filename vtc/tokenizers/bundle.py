@@ -15,6 +15,7 @@ from torch import Tensor
 from vtc.errors import BundleError
 from vtc.tokenizers.contract import Tokenizer, inference_dtype
 from vtc.tokenizers.coordtok import CoordTok, CoordTokConfig
+from vtc.tokenizers.dera import DeRA, DeRAConfig
 from vtc.tokenizers.onedva import OneDVA, OneDVAConfig
 from vtc.tokenizers.vtok import VTok, VTokConfig
 
@@ -23,6 +24,7 @@ _TOKENIZERS: dict[str, tuple[type, type]] = {
     "onedva": (OneDVA, OneDVAConfig),
     "coordtok": (CoordTok, CoordTokConfig),
     "vtok": (VTok, VTokConfig),
+    "dera": (DeRA, DeRAConfig),
 }
 
 

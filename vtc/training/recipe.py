@@ -112,6 +112,11 @@ recipes: dict[tuple[str, str], Recipe] = {
         Recipe("vtok", "vtok", "small", batch=32, lr=6e-4, frames=32),
         Recipe("vtok", "vtok", "base", batch=64, lr=4e-4, frames=32),
         *(
+            Recipe(name, "dera", size, batch=batch, lr=lr)
+            for name in ("dera", "dera-plain", "dera-diffusion")
+            for size, batch, lr in (("tiny", 2, 8e-4), ("small", 32, 6e-4), ("base", 64, 2e-4))
+        ),
+        *(
             Recipe(
                 "coordtok", "coordtok", size, batch=batch, lr=lr, frames=128, cache_frames=160, sides=(128, 144, 176),
                 hold=True, stages=_COORDTOK_STAGES,

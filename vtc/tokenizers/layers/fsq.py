@@ -1,5 +1,7 @@
 """Finite scalar quantisation (FSQ, arXiv 2309.15505): every channel is bounded and rounded to one of a few levels, and the digits of a
 token together are its id. There is no codebook to learn, and none to collapse.
+
+The paper bounds by a hyperbolic tangent; here numbers come in units of their digit and are clamped, so that a linear path keeps its scale.
 """
 
 import math
@@ -8,18 +10,18 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-_MARGIN = 1e-3  # the bounded range ends a little beyond its last whole numbers, so that these can be reached
+_CELL = 0.499  # the outermost cells are as wide as the others
 
 
 class FSQ:
-    """`levels` by channel, each at least 3. Digits of a channel of L levels are -(L // 2) .. (L - 1) // 2.
+    """`levels` by channel, each at least 2. Digits of a channel of L levels are -(L // 2) .. (L - 1) // 2.
 
     Holds no tensors: a model cast to half precision would round them, and ids with them.
     """
 
     def __init__(self, levels: Sequence[int]) -> None:
-        if not levels or min(levels) < 3:
-            raise ValueError(f"levels {tuple(levels)}: each channel needs at least 3")
+        if not levels or min(levels) < 2:
+            raise ValueError(f"levels {tuple(levels)}: each channel needs at least 2")
         self.levels = tuple(levels)
 
     @property
@@ -27,18 +29,10 @@ class FSQ:
         """Number of different ids."""
         return math.prod(self.levels)
 
-    def bound(self, x: Tensor) -> Tensor:
-        """Real numbers `[..., C]` into the range of their channel's digits, float32: a hyperbolic tangent that leaves 0 where it is.
-
-        An even number of levels has no middle: its range is moved by half a level, and the tangent's argument against it.
-        """
-        levels = torch.tensor(self.levels, device=x.device)
-        half, offset = (levels - 1) * (1 + _MARGIN) / 2, (levels % 2 == 0).float() / 2
-        return torch.tanh(x.float() + torch.atanh(offset / half)) * half - offset
-
     def __call__(self, x: Tensor) -> Tensor:
         """Digits `[..., C]` (float32) of real numbers `[..., C]`; rounding is straight-through, the bound is differentiated."""
-        bounded = self.bound(x)
+        levels = torch.tensor(self.levels, device=x.device)
+        bounded = x.float().clamp(-(levels // 2) - _CELL, (levels - 1) // 2 + _CELL)
         return bounded + (bounded.round() - bounded).detach()
 
     def ids(self, digits: Tensor) -> Tensor:

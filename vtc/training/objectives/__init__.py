@@ -18,8 +18,9 @@ def create(recipe: Recipe, index: Index, folder: Path, init: Path | None) -> tup
     What has to be fitted before training (the KLT, the base layer's tables) is kept in the run's `folder` for resuming.
     """
     from vtc.training.objectives.coordtok import create_coordtok
+    from vtc.training.objectives.dera import create_dera
     from vtc.training.objectives.start import create_onedva
     from vtc.training.objectives.vtok import create_vtok
 
-    makers: dict[str, Maker] = {"onedva": create_onedva, "coordtok": create_coordtok, "vtok": create_vtok}
+    makers: dict[str, Maker] = {"onedva": create_onedva, "coordtok": create_coordtok, "vtok": create_vtok, "dera": create_dera}
     return makers[recipe.tokenizer](recipe, index, folder, init)

@@ -14,7 +14,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from vtc.codec.quality import step_of
-from vtc.tokenizers.base import BaseConfig, fit_klt
+from vtc.tokenizers.base import BaseConfig
 from vtc.tokenizers.bundle import save_bundle
 from vtc.tokenizers.contract import DecodeOptions, Latents
 from vtc.tokenizers.diffusion import NOISE, timesteps
@@ -25,7 +25,7 @@ from vtc.tokenizers.vtok import KEY_FINENESS, PRESETS, STILL, Coded, VTok, log_d
 from vtc.training.data import Index
 from vtc.training.objectives.card import card
 from vtc.training.objectives.figures import logistic_bits, psnr
-from vtc.training.objectives.started import started
+from vtc.training.objectives.started import klt_start, started
 from vtc.training.recipe import Recipe, Stage
 from vtc.training.tables import empty_context, fit_tables, training_clips
 
@@ -205,20 +205,13 @@ def start(tokenizer: VTok, clips: Sequence[Tensor]) -> None:
     linear, first = tokenizer.linear, tokenizer.config.key_frame == "first"
     fit_linear_key(clips, linear, first)
     with torch.no_grad():
-        _klt_start(tokenizer.encoder.patch_in, [patchify(clip[None, :, ::8], 1) for clip in clips])
-        _klt_start(tokenizer.decoder.base_in, [patchify(clip[None, :, : 2 * PATCH_TIME]) for clip in clips])
+        klt_start(tokenizer.encoder.patch_in, [patchify(clip[None, :, ::8], 1) for clip in clips])
+        klt_start(tokenizer.decoder.base_in, [patchify(clip[None, :, : 2 * PATCH_TIME]) for clip in clips])
     found = []
     for clip in clips:
         times = torch.arange(clip.shape[1])[None]
         found.append(log_distances(clip[None], Frames.of(tokenizer.key_frame(clip[None]), times, linear.group)).flatten())
     tokenizer.distances.copy_(torch.tensor([math.log(STILL), max(float(torch.cat(found).quantile(ENOUGH)), math.log(2 * STILL))]))
-
-
-def _klt_start(layer: nn.Linear, patches: Sequence[Tensor]) -> None:
-    """Let a patchifier begin with the KLT of patches `[..., n]`."""
-    basis, mean = fit_klt(torch.cat([p.reshape(-1, p.shape[-1]) for p in patches]), layer.weight.shape[0])
-    layer.weight.copy_(basis.T)
-    layer.bias.copy_(-(mean @ basis))
 
 
 def _through(symbols: Tensor, rounded: Tensor) -> Tensor:
