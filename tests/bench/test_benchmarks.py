@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import length, run_all, seams
+import vtc
+from benchmarks import context, length, run_all, seams
 from benchmarks.common import Report
 from benchmarks.determinism import apart, equal
 from vtc.bench.processes import python
+from vtc.bench.scenes import render
 
 rng = np.random.default_rng(2)
 BORDERS = np.array([624, 640, 656]), np.array([336, 360, 384])
@@ -93,3 +95,15 @@ def test_results_tell_protocol_command_bundle_and_claims(tmp_path: Path, capsys:
     summary = run_all.summary(tmp_path, head["bundle"])
     assert "| [quality](quality.md) | 28 dB or more | 30 dB | met |" in summary
     assert "met (another bundle)" in run_all.summary(tmp_path, "other, sha256 0")
+
+
+@pytest.mark.usefixtures("weights")
+def test_recoding_gives_the_file_of_an_encode(tmp_path: Path) -> None:
+    scene = render(tmp_path / "scene.mp4", 64, 48, 40)
+    for entropy in ("packed", "static"):
+        vtc.encode(scene, tmp_path / f"{entropy}.vtc", model="mini", entropy=entropy)
+    context.recode(tmp_path / "packed.vtc", tmp_path / "again.vtc", "static")
+    assert (tmp_path / "again.vtc").read_bytes() == (tmp_path / "static.vtc").read_bytes()
+    counts = context.stream_bytes(tmp_path / "again.vtc")
+    assert list(counts) == ["motion", "structural", "query"]
+    assert 0 < sum(counts.values()) < (tmp_path / "again.vtc").stat().st_size

@@ -32,15 +32,19 @@ class Parted:
     device_mib: float | None
 
 
-def encode_parts(source: Path, coded: Path, bundle: Path, device: str = "cpu", threads: int | None = None) -> Parted:
-    """Encodes `source` into `coded`, which is replaced, and tells where the time went."""
+def encode_parts(
+    source: Path, coded: Path, bundle: Path, device: str = "cpu", threads: int | None = None, entropy: str = "auto"
+) -> Parted:
+    """Encodes `source` into `coded`, which is replaced, with a profile of `entropy` coding, and tells where the time went."""
     model = load_model(bundle, device, threads)  # held here, so that the run itself loads nothing
     places = [
         (VideoSource, "frames", "read"), (Model, "base_encode", "base layer"), (type(model.tokenizer), "encode", "network"),
         (SymbolCoder, "encode", "entropy"), (Writer, "write_segment", "write"),
     ]  # fmt: skip
     with _timed(places, model.device) as timers:
-        found = vtc.encode(source, coded, model=str(bundle), device=device, threads=threads, overwrite=True)
+        found = vtc.encode(
+            source, coded, model=str(bundle), device=device, threads=threads, entropy=entropy, overwrite=True
+        )
     return Parted(dict(timers.seconds), found.seconds, _device_mib(model.device))
 
 

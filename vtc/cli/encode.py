@@ -71,7 +71,8 @@ def encode(
         ),
     ] = 0,
     entropy: Annotated[
-        str, typer.Option("--entropy", metavar="auto|packed|static", help="How symbols become bytes; auto: the shortest.")
+        str,
+        typer.Option("--entropy", metavar="auto|packed|static|context", help="How symbols become bytes; auto: the shortest."),
     ] = "auto",
     start: Start = None,
     end: End = None,

@@ -11,6 +11,7 @@ import typer
 from vtc.cli import options
 from vtc.cli.options import Debug, Device, Json, Quiet, Threads
 from vtc.cli.output import Output, escape, stderr
+from vtc.cli.train_entropy import train_entropy
 from vtc.errors import UsageError
 from vtc.training.report import Reporter
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "vtc train onedva --data clips/ --size tiny --minutes 15 --out runs/mine",
     "vtc train onedva --data clips/ --out runs/mine --resume",
+    "vtc train entropy runs/mine/onedva-tiny.safetensors --data clips/ --minutes 10 --out runs/mine-context",
     "torchrun --nproc-per-node 8 --no-python vtc train onedva --data clips/ --size base --steps 100000",
 )
 
@@ -30,6 +32,9 @@ def train(
         list[Path],
         typer.Option("--data", envvar="VTC_DATA", metavar="DIR", help="A folder of videos; may be repeated."),
     ],
+    bundle: Annotated[
+        str | None, typer.Argument(metavar="[BUNDLE]", help="Of RECIPE entropy: which bundle gets context tables.", show_default=False)
+    ] = None,
     size: Annotated[
         str, typer.Option("--size", metavar="NAME", help="Size of the recipe: tiny, small, base.")
     ] = "tiny",
@@ -81,10 +86,14 @@ def train(
     The folder of the run gets a log (log.jsonl, curves.png), pictures of held-out clips, a checkpoint every few minutes
     and when interrupted, and at the end the bundle. Interrupted runs go on with --resume. Folders called eval are never
     read. Under torchrun (--no-python vtc train …) every step takes a batch for each process.
+
+    RECIPE entropy gives a finished BUNDLE tables of the context profile, in ten minutes if not told otherwise.
     """
     if steps is not None and minutes is not None:
         raise UsageError("a run has a length either in steps or in minutes", "give one of --steps and --minutes")
-    if steps is None and minutes is None and not resume:
+    if bundle is not None and recipe != "entropy":
+        raise UsageError(f"{bundle}: only RECIPE entropy takes a bundle there", "--init starts a run from a bundle")
+    if steps is None and minutes is None and not resume and recipe != "entropy":
         raise UsageError("how long?", "give --minutes M or --steps N")
     from vtc.codec.weights import find
     from vtc.training.loop import Options
@@ -92,9 +101,14 @@ def train(
     from vtc.training.train import Folders
     from vtc.training.train import train as train_bundle
 
+    voice = Output(as_json=json, quiet=quiet)
+    if recipe == "entropy":
+        with Display(voice) as display:
+            folders = Folders(data, out or Path("runs/entropy"), None, evaluation or ())
+            train_entropy(bundle, folders, steps, minutes, seed, threads, voice, display)
+        return
     chosen = find_recipe(recipe, size)
     folders = Folders(data, out or Path("runs") / f"{recipe}-{size}", cache, evaluation or ())
-    voice = Output(as_json=json, quiet=quiet)
     place = options.device(device)
     run = Options(steps, minutes, place, threads, seed, resume, accumulate, compile, shard)
     began = time.monotonic()

@@ -10,7 +10,7 @@ from vtc.errors import UsageError
 
 Size = tuple[int, int] | int
 
-ENTROPY = ("auto", "packed", "static")
+ENTROPY = ("auto", "packed", "static", "context")
 AUDIO = ("copy", "none")
 ON_DAMAGE = ("fail", "skip", "freeze")
 DECODERS = ("diffusion", "coordinate")

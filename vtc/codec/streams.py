@@ -1,12 +1,13 @@
 """The streams of a bundle and their shapes over a frame; no torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
 from vtc.codec.tiles import MULTIPLE, Layout, layout, layout_of
+from vtc.entropy.surroundings import Past
 from vtc.errors import DamageError
 
 BASE_STREAMS = ("motion", "structural")
@@ -93,10 +94,12 @@ class Geometry:
 @dataclass(frozen=True)
 class Symbols:
     """The symbols of a segment by stream (shapes of `Geometry.shape`, sequences zero past their length) and the `lengths` of the
-    sequences, a number per item."""
+    sequences, a number per item. `memory`: what the entropy coder needs of them for the segment that leans on this one, by stream; it
+    fills that in itself."""
 
     arrays: dict[str, np.ndarray]
     lengths: dict[str, tuple[int, ...]]
+    memory: dict[str, Past | None] = field(default_factory=dict, repr=False, compare=False)
 
     def kept(self, name: str) -> np.ndarray:
         """A stream without what was cut: grids as they are, sequences as `[tokens, C]`."""

@@ -1,4 +1,7 @@
-"""Symbols to the bytes of a segment's streams, and back: each stream by its smallest entropy profile, all under one checksum."""
+"""Symbols to the bytes of a segment's streams, and back: each stream by its smallest entropy profile, all under one checksum.
+
+What is written was decoded first: an encoder never trusts a profile that does not give the symbols back.
+"""
 
 from collections.abc import Mapping
 
@@ -6,13 +9,15 @@ import numpy as np
 
 from vtc.codec.streams import SIDE_OF, Geometry, StreamInfo, Symbols
 from vtc.container import PROFILES, Reader, Segment, StreamData
-from vtc.entropy import PackedModel, StaticModel, StreamSpec, symbols_crc
-from vtc.errors import BundleError, DamageError, UsageError, VtcError
+from vtc.entropy import ContextModel, PackedModel, StaticModel, StreamSpec, VectorModel, symbols_crc
+from vtc.entropy.surroundings import Past
+from vtc.errors import BundleError, DamageError, OutputError, UsageError, VtcError
 
 EDGES = "step_edges"  # array of a bundle: from one such step to the next, a stream has tables of its own
-PACKED, STATIC = PROFILES.index("packed"), PROFILES.index("static")
+LEARNED = "context_"  # begins the names of arrays of the context profile
+PACKED, STATIC, CONTEXT = (PROFILES.index(name) for name in ("packed", "static", "context"))
 
-Coder = PackedModel | StaticModel
+Coder = PackedModel | StaticModel | VectorModel | ContextModel
 
 
 class SymbolCoder:
@@ -31,6 +36,7 @@ class SymbolCoder:
         smallest)."""
         numbers = range(len(self.streams))
         coded = tuple(self.encode_stream(number, symbols, geometry, before, step, entropy) for number in numbers)
+        self._remember(symbols, before, step)
         return coded, self.checksum(symbols)
 
     def encode_stream(
@@ -39,12 +45,22 @@ class SymbolCoder:
         """One stream of a segment, by its `number`; the rest as for `encode`."""
         stream, coders = self.streams[number], self.coders[number]
         wanted = coders if entropy == "auto" else {p: c for p, c in coders.items() if PROFILES[p] == entropy}
+        if entropy == "context" and not wanted and any(CONTEXT in others for others in self.coders):
+            wanted = coders  # a bundle has context tables of the streams for which they pay
         if not wanted:
             raise UsageError(f"the bundle has no {entropy} tables for its {stream.name} stream", "use --entropy auto")
-        data = {profile: self._encode(coder, stream, symbols, before, step) for profile, coder in wanted.items()}
-        best = min(data, key=lambda profile: len(data[profile]))
         counts = geometry.counts(stream, symbols.lengths.get(stream.name, ()))
-        return StreamData(number, best, counts, data[best])
+        data = {p: self._encode(c, stream, symbols, before, step) for p, c in wanted.items() if not isinstance(c, PackedModel)}
+        packed = wanted.get(PACKED)
+        if isinstance(packed, PackedModel) and all(len(d) > packed.size(symbols.kept(stream.name).size) for d in data.values()):
+            data[PACKED] = self._encode(packed, stream, symbols, before, step)
+        for profile in sorted(data, key=lambda profile: len(data[profile])):
+            coded = StreamData(number, profile, counts, data[profile])
+            if self._proven(coded, geometry, symbols, before, step):
+                return coded
+        raise OutputError(
+            f"what was coded of the {stream.name} stream does not decode to the same symbols", "use --entropy packed"
+        )
 
     def decode(self, segment: Segment, geometry: Geometry, before: Symbols | None, name: str) -> Symbols:
         """The symbols of a segment. DamageError, with the segment's number and `name`, when they are not those that were coded."""
@@ -64,6 +80,7 @@ class SymbolCoder:
                 symbols.arrays[stream.name] = self._decode(coder, stream, data, geometry, symbols, before, segment.step)
             if self.checksum(symbols) != segment.symbols_crc:
                 raise DamageError("its symbols are not those that were coded")
+            self._remember(symbols, before, segment.step)
         except VtcError as problem:
             raise DamageError(f"{name} is damaged: {problem.message}", DAMAGED, segment.number) from problem
         return symbols
@@ -74,6 +91,10 @@ class SymbolCoder:
 
     def _encode(self, coder: Coder, stream: StreamInfo, symbols: Symbols, before: Symbols | None, step: float) -> bytes:
         array = symbols.arrays[stream.name]
+        if isinstance(coder, ContextModel):
+            return coder.encode(array, *self._known(coder, stream, symbols, before, step))
+        if isinstance(coder, VectorModel):
+            return coder.encode(array, _last_slice(stream, before))
         if stream.kind == "sequence":
             return coder.encode_sequence(array, symbols.lengths[stream.name], self._fineness(coder, stream, step))
         return coder.encode(array, self._side(coder, stream, array.shape, symbols, step), _last_slice(stream, before))
@@ -89,12 +110,44 @@ class SymbolCoder:
         step: float,
     ) -> np.ndarray:
         shape = geometry.shape(stream)
+        if isinstance(coder, ContextModel):
+            return coder.decode(data.data, shape[:3], *self._known(coder, stream, symbols, before, step))
+        if isinstance(coder, VectorModel):
+            return coder.decode(data.data, shape[:3], _last_slice(stream, before))
         if stream.kind == "grid":
             return coder.decode(
                 data.data, shape[:3], self._side(coder, stream, shape, symbols, step), _last_slice(stream, before)
             )
         kept = coder.decode_sequence(data.data, data.counts, self._fineness(coder, stream, step))
         return np.pad(kept, ((0, 0), (0, shape[1] - kept.shape[1]), (0, 0)))
+
+    def _proven(
+        self, coded: StreamData, geometry: Geometry, symbols: Symbols, before: Symbols | None, step: float
+    ) -> bool:
+        """Whether a stream decodes to the `symbols` it was made of."""
+        stream = self.streams[coded.id]
+        coder = self.coders[coded.id][coded.profile]
+        try:
+            decoded = self._decode(coder, stream, coded, geometry, symbols, before, step)
+        except DamageError:
+            return False
+        return np.array_equal(decoded, symbols.arrays[stream.name])
+
+    def _known(
+        self, coder: ContextModel, stream: StreamInfo, symbols: Symbols, before: Symbols | None, step: float
+    ) -> tuple[np.ndarray, np.ndarray, Past | None, float]:
+        """What a context model is told: side, vectors, what it remembers of the segment before, and the step."""
+        motion = symbols.arrays[SIDE_OF[stream.name]]
+        side = motion[..., 0] + 2 * self._fineness(coder, stream, step)
+        return side, motion[..., 1:], None if before is None else before.memory[stream.name], step
+
+    def _remember(self, symbols: Symbols, before: Symbols | None, step: float) -> None:
+        """Keep with the symbols what the segment behind them will need, whatever the profile of this one."""
+        for stream, coders in zip(self.streams, self.coders, strict=True):
+            coder = coders.get(CONTEXT)
+            if isinstance(coder, ContextModel):
+                known = self._known(coder, stream, symbols, before, step)
+                symbols.memory[stream.name] = coder.follow(symbols.arrays[stream.name], *known)
 
     def _side(
         self, coder: Coder, stream: StreamInfo, shape: tuple[int, ...], symbols: Symbols, step: float
@@ -126,16 +179,20 @@ def label(reader: Reader, number: int) -> str:
 def _coders(stream: StreamInfo, tables: Mapping[str, np.ndarray]) -> dict[int, Coder]:
     """The entropy models that a stream has, by profile."""
     names = {key: key.removeprefix(f"{stream.name}.") for key in tables if key.startswith(f"{stream.name}.")}
-    own = {name: tables[key] for key, name in names.items() if name != EDGES}
+    own = {name: tables[key] for key, name in names.items() if name != EDGES and not name.startswith(LEARNED)}
+    learned = {name.removeprefix(LEARNED): tables[key] for key, name in names.items() if name.startswith(LEARNED)}
     rows = own.get("symbol_rows", np.zeros((1, 1, 0)))
     sides, classes = rows.shape[0], rows.shape[1] if stream.kind == "grid" else 1
     spec = StreamSpec(stream.name, stream.channels, stream.bound, stream.kind, classes, sides)
-    if not own:
-        return {PACKED: PackedModel(spec)}
+    coders: dict[int, Coder] = {PACKED: PackedModel(spec)}
     try:
-        return {PACKED: PackedModel(spec), STATIC: StaticModel.from_arrays(spec, own)}
+        if own:
+            coders[STATIC] = StaticModel.from_arrays(spec, own)
+        if learned:
+            coders[CONTEXT] = ContextModel(spec, learned) if stream.name in SIDE_OF else VectorModel(spec, learned)
     except (ValueError, IndexError) as problem:
         raise BundleError(f"the entropy tables of stream {stream.name} do not fit together") from problem
+    return coders
 
 
 def _last_slice(stream: StreamInfo, before: Symbols | None) -> np.ndarray | None:

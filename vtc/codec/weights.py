@@ -83,11 +83,15 @@ def find(model: str) -> Path:
 
 
 def find_identity(wanted: bytes, name: str) -> Path:
-    """The bundle whose file has the sha256 `wanted`; `name` is the name it had when the `.vtc` file was made."""
+    """The bundle whose file has the sha256 `wanted`, or one that was made of it by adding context tables (its card `reads` the files of the
+    other). `name` is the name that the bundle had when the `.vtc` file was made."""
     candidates = [path for folder in folders() for path in sorted(folder.glob("*" + ENDING))]
     candidates.sort(key=lambda path: path.stem != name)
     for path in candidates:
         if identity(path) == wanted:
+            return path
+    for path in candidates:
+        if _reads(path, wanted):
             return path
     same_name = next((path for path in candidates if path.stem == name), None)
     if same_name is not None:
@@ -100,6 +104,14 @@ def find_identity(wanted: bytes, name: str) -> Path:
         f"the file was made with bundle {name}, sha256 {wanted.hex()}, which is not at hand",
         f"put {name}{ENDING} into a folder and name that in VTC_WEIGHTS",
     )
+
+
+def _reads(path: Path, wanted: bytes) -> bool:
+    """Whether a bundle says that it decodes the files of another."""
+    try:
+        return wanted.hex() in describe(path).card.get("reads", [])
+    except BundleError:
+        return False
 
 
 def identity(path: Path) -> bytes:

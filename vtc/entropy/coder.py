@@ -20,6 +20,7 @@ from vtc.errors import BundleError, DamageError
 
 MAX_TOTAL = 1 << 22  # of a row; two bits below the coder's 24, so that rounding to its grid costs nothing that matters
 
+_EACH = constriction.stream.model.Categorical(perfect=False)  # a distribution of its own for every symbol
 _STATE = 64  # bits of the coder's state; a word is half of it
 
 
@@ -77,6 +78,11 @@ class RangeWriter:
         for row, start, stop in runs:
             self._coder.encode(grouped[start:stop], tables.model(row))
 
+    def put_each(self, symbols: Ints, counts: npt.NDArray[np.float64]) -> None:
+        """symbols: [N] in 0..A-1; counts: [N, A], the frequencies of each: whole numbers as in `Tables`."""
+        if len(symbols):
+            self._coder.encode(np.ascontiguousarray(symbols, dtype=np.int32), _EACH, np.ascontiguousarray(counts))
+
     def finish(self) -> bytes:
         """All that was put, as bytes; no symbols give no bytes."""
         written, (lower, width) = self._coder.pos()
@@ -113,3 +119,13 @@ class RangeReader:
         out = np.empty_like(grouped)
         out[order] = grouped
         return out
+
+    def get_each(self, counts: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
+        """counts: [N, A], as in `RangeWriter.put_each`. Gives the symbols [N]."""
+        if not len(counts):
+            return np.zeros(0, np.int32)
+        try:
+            found: npt.NDArray[np.int32] = self._coder.decode(_EACH, np.ascontiguousarray(counts))
+        except AssertionError as error:
+            raise DamageError("entropy-coded data does not decode: damaged, or made with other tables") from error
+        return found

@@ -25,6 +25,10 @@ class PackedModel:
         self.spec = spec
         self.width = (spec.alphabet - 1).bit_length()  # bits of a symbol
 
+    def size(self, count: int) -> int:
+        """Bytes of so many symbols."""
+        return (count * self.width + 7) // 8
+
     def encode(self, symbols: Ints, side: Ints | None = None, before: Ints | None = None) -> bytes:
         """A grid [S, H, W, C] to bytes."""
         return self._pack(check_grid(symbols, self.spec))
@@ -53,7 +57,7 @@ class PackedModel:
 
     def _unpack(self, data: bytes, count: int) -> npt.NDArray[np.int32]:
         """[count] symbols."""
-        if len(data) != (count * self.width + 7) // 8:
+        if len(data) != self.size(count):
             raise DamageError(f"stream {self.spec.name}: {len(data)} bytes are not {count} packed symbols")
         bits = np.unpackbits(np.frombuffer(data, np.uint8), count=count * self.width).reshape(-1, self.width)
         moved = np.zeros(count, np.int32)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vtc.codec.symbols import EDGES
+from vtc.codec.symbols import EDGES, LEARNED
 from vtc.entropy import StaticModel
 from vtc.errors import TrainingError
 from vtc.tokenizers.bundle import load_bundle, save_bundle
@@ -85,7 +85,7 @@ def _fit_of(entropy: dict[str, np.ndarray], tokenizer: OneDVA) -> BaseFit:
         own = {
             key.partition(".")[2]: a
             for key, a in entropy.items()
-            if key.startswith(f"{stream.name}.") and not key.endswith(EDGES)
+            if key.startswith(f"{stream.name}.") and not key.endswith(EDGES) and not key.partition(".")[2].startswith(LEARNED)
         }
         if own and stream.kind == "grid":
             models[stream.name] = StaticModel.from_arrays(spec_of(stream), own)
