@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from vtc.tokenizers import motion
 from vtc.tokenizers.layers.patch import PATCH_SIZE, PATCH_TIME, patchify, to_float, to_uint8, unpatchify
+from vtc.tokenizers.overlap import blended
 
 CONTEXT, ALONE = 0, 1
 STRUCTURAL_BOUND = 255
@@ -25,11 +26,13 @@ SIDES = 2 * (len(STEP_EDGES) + 1)
 @dataclass(frozen=True)
 class BaseConfig:
     """`coefficients` of the KLT that are coded; `lagrangian` weighs a bit against squared error in units of step^2;
-    `dead_zone` is the rounding offset before the choice by cost (0.5 would be plain rounding)."""
+    `dead_zone` is the rounding offset before the choice by cost (0.5 would be plain rounding). `overlap`: contexts are blended with
+    those of the neighbours (overlap.py)."""
 
     coefficients: int = 400
     lagrangian: float = 0.14
     dead_zone: float = 0.40
+    overlap: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,13 +128,23 @@ class BaseLayer(nn.Module):
         """uint8 `[3, 4, H, W]` from the symbols of one slice."""
         prediction = self.mean
         if last is not None:
-            context = _context(motion.double(last), vectors[..., 1:])
-            prediction = torch.where(vectors[..., :1] == CONTEXT, context, self.mean)
+            leaning = vectors[..., 0] == CONTEXT
+            context = self.contexts(motion.double(last), vectors[..., 1:], leaning)
+            prediction = torch.where(leaning[..., None], context, self.mean)
         patches = prediction + (symbols.float() * step) @ self.basis.T
         return to_uint8(unpatchify(patches[None, None])[0])
 
+    def contexts(self, doubled: Tensor, vectors: Tensor, leaning: Tensor) -> Tensor:
+        """What the tokens of a slice refer to, float `[gh, gw, 3072]` in [-1, 1]: the last frame (`motion.double`), displaced by `vectors`
+        `[gh, gw, 2]`, blended with its neighbours among the `leaning` `[gh, gw]`."""
+        blocks = motion.fetch(doubled, vectors)
+        if self.config.overlap:
+            at, mixed = blended(doubled, vectors, leaning)
+            blocks[at] = mixed.to(torch.uint8)
+        return to_float(blocks.flatten(2))
+
     def quantise(self, rest: Tensor, coefficients: Tensor, reference: int, step: float) -> tuple[Tensor, Tensor]:
-        """Cost (squared error + lagrangian step^2 bits) `[gh, gw]` and symbols `[gh, gw, C]` of a difference and its coefficients.
+        """Cost (squared error + lagrangian step^2 bits) `[...]` and symbols `[..., C]` of differences `[..., 3072]` and their coefficients.
 
         Dead-zone rounding tells the token's class; under the prices of that class each symbol may then shrink by one, and the whole
         token may be dropped.
@@ -197,13 +210,22 @@ class _Slice:
         for vectors, bits in ((torch.zeros_like(found), 0.0), (found, VECTOR_BITS), (common, COMMON_VECTOR_BITS)):
             self._try(doubled, vectors, bits)
         if search.neighbours:
-            for vectors in (*_beside(found), *(() if before is None else (before[..., 1:].long(),))):
+            for vectors in (*motion.beside(found), *(() if before is None else (before[..., 1:].long(),))):
                 self._try(doubled, vectors, VECTOR_BITS)
         for _ in range(search.rounds):
             start = self.told[..., 1:].clone()
             for move in ((-1, 0), (1, 0), (0, -1), (0, 1)):
                 moved = start + torch.tensor(move, device=start.device)
                 self._try(doubled, moved.clamp_(-motion.VECTOR_BOUND, motion.VECTOR_BOUND), VECTOR_BITS)
+        if self.base.config.overlap:
+            self._overlap(doubled)
+
+    def _overlap(self, doubled: Tensor) -> None:
+        """Now that all vectors are chosen, the symbols of those tokens whose neighbours have others, for the context as it will be."""
+        at, mixed = blended(doubled, self.told[..., 1:], self.told[..., 0] == CONTEXT)
+        context = to_float(mixed.flatten(1))
+        rest = self.coefficients[at] - context @ self.base.basis
+        self.cost[at], self.symbols[at] = self.base.quantise(self.patches[at] - context, rest, CONTEXT, self.step)
 
     def _try(self, doubled: Tensor, vectors: Tensor, bits: float) -> None:
         context = _context(doubled, vectors)
@@ -213,13 +235,6 @@ class _Slice:
         better = (price < self.cost)[..., None]
         self.cost, self.symbols = torch.minimum(self.cost, price), torch.where(better, symbols, self.symbols)
         self.told = torch.where(better, F.pad(vectors, (1, 0), value=CONTEXT), self.told)
-
-
-def _beside(vectors: Tensor) -> list[Tensor]:
-    """`[gh, gw, 2]` as its four neighbours have them: above, left, right, below; the border is repeated."""
-    height, width = vectors.shape[:2]
-    padded = F.pad(vectors.permute(2, 0, 1)[None].float(), (1, 1, 1, 1), mode="replicate")[0].permute(1, 2, 0).long()
-    return [padded[y : y + height, x : x + width] for y, x in ((0, 1), (1, 0), (1, 2), (2, 1))]
 
 
 def _context(doubled: Tensor, vectors: Tensor) -> Tensor:

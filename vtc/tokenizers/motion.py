@@ -49,24 +49,34 @@ def interpolated(frame: Tensor, floor: Callable[[Tensor], Tensor]) -> Tensor:
     return both[0]
 
 
-def fetch(doubled: Tensor, vectors: Tensor, frames: tuple[int, ...] = (0, 1, 2, 3)) -> Tensor:
+def fetch(
+    doubled: Tensor, vectors: Tensor, frames: tuple[int, ...] = (0, 1, 2, 3), at: tuple[Tensor, Tensor] | None = None
+) -> Tensor:
     """Displaced blocks of the last frame.
 
-    `doubled` `[C, 2H, 2W]` from `double`; `vectors` integer `[..., gh, gw, 2]`. Returns, in the type of `doubled`,
-    `[..., gh, gw, C, len(frames), 16, 16]`; outside the picture its border is repeated.
+    `doubled` `[C, 2H, 2W]` from `double`; `vectors` integer `[..., gh, gw, 2]`, or `[..., n, 2]` for tokens `at` (rows, columns), int64
+    `[n]` each. Returns, in the type of `doubled`, `[..., gh, gw or n, C, len(frames), 16, 16]`; outside the picture its border is repeated.
     """
     c, h2, w2 = doubled.shape
-    gh, gw = h2 // (2 * PATCH_SIDE), w2 // (2 * PATCH_SIDE)
     device = doubled.device
     inside = torch.arange(PATCH_SIDE, device=device) * 2
-    y0 = (torch.arange(gh, device=device) * 2 * PATCH_SIDE)[:, None, None]
-    x0 = (torch.arange(gw, device=device) * 2 * PATCH_SIDE)[None, :, None]
+    if at is None:
+        down, across = (torch.arange(size // (2 * PATCH_SIDE), device=device) for size in (h2, w2))
+        at = down[:, None], across[None, :]
+    y0, x0 = (2 * PATCH_SIDE * place[..., None, None] for place in at)
     shifts = torch.stack([frame_shift(vectors.long(), i) for i in frames], -1)  # [..., gh, gw, 2, F]
-    rows = (y0[..., None] + inside - shifts[..., 0, :, None]).clamp_(0, h2 - 1)  # [..., gh, gw, F, 16]
-    cols = (x0[..., None] + inside - shifts[..., 1, :, None]).clamp_(0, w2 - 1)
+    rows = (y0 + inside - shifts[..., 0, :, None]).clamp_(0, h2 - 1)  # [..., gh, gw, F, 16]
+    cols = (x0 + inside - shifts[..., 1, :, None]).clamp_(0, w2 - 1)
     flat = rows[..., :, None] * w2 + cols[..., None, :]  # [..., gh, gw, F, 16, 16]
     planes = doubled.reshape(c, -1)
     return torch.stack([plane.take(flat) for plane in planes], -4)
+
+
+def beside(vectors: Tensor) -> list[Tensor]:
+    """`[gh, gw, C]` as the four neighbours have it: above, left, right, below; the border is repeated."""
+    height, width = vectors.shape[:2]
+    padded = F.pad(vectors.permute(2, 0, 1)[None].float(), (1, 1, 1, 1), mode="replicate")[0].permute(1, 2, 0).to(vectors.dtype)
+    return [padded[y : y + height, x : x + width] for y, x in ((0, 1), (1, 0), (1, 2), (2, 1))]
 
 
 def luma(frames: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor
 from vtc.tokenizers import motion
 from vtc.tokenizers.base import CONTEXT, STRUCTURAL_BOUND, BaseLayer, BaseSegment
 from vtc.tokenizers.layers.patch import unpatchify
+from vtc.tokenizers.overlap import blended
 
 Score = Callable[[Tensor, Tensor], tuple[float, Tensor]]
 """From the base picture, whole numbers 0..255 in float `[3, T, H, W]`, and what is told of its tokens to the squared error of the decoded
@@ -114,14 +115,22 @@ def decode(base: BaseLayer, vectors: Tensor, symbols: Tensor, last: Tensor | Non
     for told, z in zip(vectors.long(), symbols, strict=True):
         prediction = base.mean
         if shown is not None:
-            doubled = motion.interpolated(shown, lambda x: _Straight.apply(x, torch.floor))
-            context = motion.fetch(doubled, told[..., 1:]).flatten(2) * (1 / 127.5) - 1
-            prediction = torch.where(told[..., :1] == CONTEXT, context, base.mean)
+            doubled = motion.interpolated(shown, _floor)
+            leaning = told[..., 0] == CONTEXT
+            blocks = motion.fetch(doubled, told[..., 1:])
+            if base.config.overlap:
+                blocks = blocks.index_put(*blended(doubled, told[..., 1:], leaning, _floor))
+            prediction = torch.where(leaning[..., None], blocks.flatten(2) * (1 / 127.5) - 1, base.mean)
         patches = prediction + (z * step) @ base.basis.T
         picture = (unpatchify(patches[None, None])[0] + 1) * 127.5
         decoded.append(_Straight.apply(picture, torch.round).clamp(0, 255))
         shown = decoded[-1][:, -1]
     return torch.cat(decoded, 1)
+
+
+def _floor(x: Tensor) -> Tensor:
+    floored: Tensor = _Straight.apply(x, torch.floor)
+    return floored
 
 
 class _Straight(torch.autograd.Function):

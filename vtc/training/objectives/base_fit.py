@@ -38,11 +38,16 @@ def spec_of(stream: Stream) -> StreamSpec:
 
 
 def fit_base(base: BaseLayer, streams: Sequence[Stream], videos: Sequence[Tensor], say: Say) -> BaseFit:
-    """Fit `base` in place to videos uint8 `[3, T, H, W]`, T a multiple of 16: KLT, then twice symbols, tables and prices."""
-    by_name = {stream.name: stream for stream in streams}
+    """Fit `base` in place to videos uint8 `[3, T, H, W]`, T a multiple of 16: KLT, then symbols, tables and prices."""
     basis, mean = sample_klt(videos, base.config.coefficients, say)
     base.basis.copy_(basis.half())  # as they will be stored
     base.mean.copy_(mean.half())
+    return fit_prices(base, streams, videos, say)
+
+
+def fit_prices(base: BaseLayer, streams: Sequence[Stream], videos: Sequence[Tensor], say: Say) -> BaseFit:
+    """The same for a base layer that has its KLT: twice symbols, tables and prices."""
+    by_name = {stream.name: stream for stream in streams}
     models: dict[str, StaticModel] = {}
     for turn in range(2):
         samples = [(step, encode_run(base, video, step)) for step in FIT_STEPS for video in videos[turn::2] or videos]

@@ -18,6 +18,7 @@ from vtc.training.objectives.base_fit import (
     FIT_VIDEOS,
     BaseFit,
     fit_base,
+    fit_prices,
     motion_statistics,
     sample_klt,
     sample_videos,
@@ -39,10 +40,10 @@ def create_onedva(
     if not started.exists():
         if init is None and recipe.name == SECOND:
             raise TrainingError("a second decoder is for a bundle that is trained already", "name it with --init")
-        if init is not None:
-            shutil.copyfile(init, started)
-        else:
+        if init is None:
             _start(recipe, index, started)
+        elif not _renewed(recipe, index, init, started):
+            shutil.copyfile(init, started)
     bundle = load_bundle(started, dtype=torch.float32)
     if not isinstance(bundle.tokenizer, OneDVA):
         raise TrainingError(f"{init} is no One-DVA bundle", "start without --init, or from another bundle")
@@ -57,12 +58,35 @@ def create_onedva(
     return OneDVAObjective(tokenizer.base, fit, index, recipe, folder), OneDVATraining(tokenizer)
 
 
+def _renewed(recipe: Recipe, index: Index, init: Path, path: Path) -> bool:
+    """Whether the base layer of the bundle `init` codes otherwise than that of today's preset. Then the bundle, with the base layer of the
+    preset, is kept at `path`: its KLT stays, its tables are fitted anew, and training teaches the network the other pictures."""
+    known = load_bundle(init, dtype=torch.float32).tokenizer
+    preset = PRESETS[recipe.size].base
+    if recipe.name != "onedva" or not isinstance(known, OneDVA) or known.config.base in (None, preset):
+        return False
+    tokenizer = OneDVA(replace(known.config, base=preset))
+    tokenizer.load_state_dict(known.state_dict())
+    assert tokenizer.base is not None
+    fit = fit_prices(tokenizer.base, tokenizer.streams, _fit_videos(index, recipe), _say)
+    save_bundle(path, tokenizer, _entropy(fit), {})
+    return True
+
+
+def _fit_videos(index: Index, recipe: Recipe) -> list[torch.Tensor]:
+    clips = sample_videos(index, recipe, FIT_VIDEOS)
+    return [torch.from_numpy(np.ascontiguousarray(clip.swapaxes(0, 1))) for clip in clips]
+
+
+def _entropy(fit: BaseFit) -> dict[str, np.ndarray]:
+    return {f"{name}.{key}": array for name, model in fit.models.items() for key, array in model.to_arrays().items()}
+
+
 def _start(recipe: Recipe, index: Index, path: Path) -> None:
     """Fit what precedes training, and keep it as a bundle."""
     config = PRESETS[recipe.size]
     tokenizer = OneDVA(config if recipe.name == "onedva" else replace(config, base=None))
-    clips = sample_videos(index, recipe, FIT_VIDEOS)
-    videos = [torch.from_numpy(np.ascontiguousarray(clip.swapaxes(0, 1))) for clip in clips]
+    videos = _fit_videos(index, recipe)
     if tokenizer.base is not None:
         fit = fit_base(tokenizer.base, tokenizer.streams, videos, _say)
         tokenizer.start(tokenizer.base.basis, tokenizer.base.mean)
@@ -70,8 +94,7 @@ def _start(recipe: Recipe, index: Index, path: Path) -> None:
         fit = BaseFit({}, motion_statistics(videos))
         tokenizer.start(*sample_klt(videos, config.structural_channels, _say))
     tokenizer.motion_statistics.copy_(torch.tensor(fit.motion_statistics))
-    entropy = {f"{name}.{key}": array for name, m in fit.models.items() for key, array in m.to_arrays().items()}
-    save_bundle(path, tokenizer, entropy, {})
+    save_bundle(path, tokenizer, _entropy(fit), {})
 
 
 def _say(text: str) -> None:
