@@ -45,7 +45,7 @@ class OneDVAConfig:
     classes: int = 18
     tables: int = 128
     structural_channels: int = 64
-    base: BaseConfig | None = BaseConfig(overlap=True)
+    base: BaseConfig | None = field(default_factory=lambda: BaseConfig(overlap=True))
     decoder: DiffusionConfig = field(default_factory=DiffusionConfig)
     coordinate: CoordinateConfig | None = None
 

@@ -1,5 +1,5 @@
-"""Overlapped contexts (Orchard and Sullivan, IEEE Trans. Image Processing 3(5), 1994; H.263, Annex F): towards its borders, a token's context
-is blended with what its neighbours' vectors fetch there, so that vectors that differ leave no edge behind.
+"""Overlapped contexts (Orchard and Sullivan, IEEE Trans. Image Processing 3(5), 1994; H.263, Annex F): towards its borders, a token's
+context is blended with what its neighbours' vectors fetch there, so that vectors that differ leave no edge behind.
 
 Ours: ramps over half a token, for whole tokens of four frames; a neighbour that stands alone has no say.
 """
