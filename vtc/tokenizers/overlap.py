@@ -39,7 +39,8 @@ def blended(
     known = zip(motion.beside(vectors), motion.beside(leaning[..., None].long()), strict=True)
     others = [torch.where(leans > 0, there, vectors) for there, leans in known]
     mixed = leaning & torch.stack([(other != vectors).any(-1) for other in others]).any(0)
-    at = mixed.nonzero(as_tuple=True)
+    rows, columns = mixed.nonzero(as_tuple=True)
+    at = rows, columns
     share = weights().to(doubled.device)
     total = sum(motion.fetch(doubled, field[mixed], at=at).float() * part for part, field in zip(share, (vectors, *others), strict=True))
     assert isinstance(total, Tensor)
