@@ -1,5 +1,6 @@
 """One-DVA's objective in both forms, from a folder of clips to a bundle that codes a clip."""
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from vtc.media import SinkInfo, open_sink, render_scene
 from vtc.tokenizers.base import BaseConfig
 from vtc.tokenizers.bundle import load_bundle
 from vtc.tokenizers.diffusion import DiffusionConfig
-from vtc.tokenizers.onedva import PRESETS, OneDVAConfig
+from vtc.tokenizers.onedva import PRESETS, OneDVA, OneDVAConfig
 from vtc.training.cache import build_cache
 from vtc.training.data import index_folders
 from vtc.training.loop import Options, run
@@ -81,6 +82,24 @@ def test_from_a_folder_to_a_bundle_that_codes(
         assert video.frames[0:32].shape == (32, 64, 96, 3)
     again, _ = create(recipe, index, tmp_path / "second", bundle)
     assert again.prepare_key == objective.prepare_key
+
+
+def test_init_fits_the_tables_of_a_base_layer_that_codes_otherwise(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = Recipe("onedva", "onedva", "tiny", batch=2, lr=1e-3, crop=64, sides=(64,), cache_frames=32, stages=STAGES)
+    index = index_folders([folder])
+    monkeypatch.setitem(PRESETS, "tiny", SMALL)
+    create(recipe, index, tmp_path / "before", None)
+    first = tmp_path / "before" / "start.safetensors"
+    create(recipe, index, tmp_path / "same", first)
+    assert (tmp_path / "same" / "start.safetensors").read_bytes() == first.read_bytes()
+    monkeypatch.setitem(PRESETS, "tiny", replace(SMALL, base=BaseConfig(coefficients=24, overlap=True)))
+    create(recipe, index, tmp_path / "after", first)
+    old, new = (load_bundle(path) for path in (first, tmp_path / "after" / "start.safetensors"))
+    assert isinstance(new.tokenizer, OneDVA) and new.tokenizer.base is not None and new.tokenizer.base.config.overlap
+    differing = {name for name, tensor in new.tokenizer.state_dict().items() if not torch.equal(tensor, old.tokenizer.state_dict()[name])}
+    assert differing and differing <= {f"base.{name}" for name in ("symbol_bits", "symbol_rows", "class_floor", "class_bits")}
+    assert set(new.entropy) == set(old.entropy)
+
 
 
 def test_self_alignment_falls_to_nothing_when_latents_match() -> None:

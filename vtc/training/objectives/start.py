@@ -61,15 +61,19 @@ def create_onedva(
 def _renewed(recipe: Recipe, index: Index, init: Path, path: Path) -> bool:
     """Whether the base layer of the bundle `init` codes otherwise than that of today's preset. Then the bundle, with the base layer of the
     preset, is kept at `path`: its KLT stays, its tables are fitted anew, and training teaches the network the other pictures."""
-    known = load_bundle(init, dtype=torch.float32).tokenizer
-    preset = PRESETS[recipe.size].base
-    if recipe.name != "onedva" or not isinstance(known, OneDVA) or known.config.base in (None, preset):
+    bundle, preset = load_bundle(init, dtype=torch.float32), PRESETS[recipe.size].base
+    known = bundle.tokenizer
+    if recipe.name != "onedva" or preset is None or not isinstance(known, OneDVA) or known.config.base is None:
         return False
-    tokenizer = OneDVA(replace(known.config, base=preset))
+    wanted = replace(preset, coefficients=known.config.base.coefficients)
+    if known.config.base == wanted:
+        return False
+    tokenizer = OneDVA(replace(known.config, base=wanted))
     tokenizer.load_state_dict(known.state_dict())
     assert tokenizer.base is not None
     fit = fit_prices(tokenizer.base, tokenizer.streams, _fit_videos(index, recipe), _say)
-    save_bundle(path, tokenizer, _entropy(fit), {})
+    kept = {name: array for name, array in bundle.entropy.items() if name.partition(".")[0] not in fit.models or name.endswith(EDGES)}
+    save_bundle(path, tokenizer, kept | _entropy(fit), {})
     return True
 
 
