@@ -73,7 +73,7 @@ def _renewed(recipe: Recipe, index: Index, init: Path, path: Path) -> bool:
     assert tokenizer.base is not None
     fit = fit_prices(tokenizer.base, tokenizer.streams, _fit_videos(index, recipe), _say)
     kept = {name: array for name, array in bundle.entropy.items() if name.partition(".")[0] not in fit.models or name.endswith(EDGES)}
-    save_bundle(path, tokenizer, kept | _entropy(fit), {})
+    save_bundle(path, tokenizer, kept | _entropy(fit), bundle.card)
     return True
 
 
