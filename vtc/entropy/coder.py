@@ -59,8 +59,10 @@ class Tables:
 def _grouped(rows: Ints, tables: Tables) -> tuple[npt.NDArray[np.intp], list[tuple[int, int, int]]]:
     """The stable order that brings equal rows together, and (row, start, stop) of each run in it."""
     narrow = rows.astype(np.uint8 if len(tables) <= 256 else np.uint16)  # narrow integers get numpy's radix sort
-    ends = np.cumsum(np.bincount(narrow, minlength=len(tables)))
-    runs = [(int(r), int(ends[r - 1]) if r else 0, int(ends[r])) for r in np.flatnonzero(np.diff(ends, prepend=0))]
+    counts = np.bincount(narrow, minlength=len(tables))
+    used = counts.nonzero()[0]
+    ends = counts[used].cumsum().tolist()
+    runs = list(zip(used.tolist(), [0, *ends[:-1]], ends))
     order = np.arange(len(narrow)) if len(runs) < 2 else np.argsort(narrow, kind="stable")
     return order, runs
 

@@ -245,9 +245,11 @@ class ContextModel:
 def prediction(known: Slice, state: Ints, here: Ints, number: int, weights: Ints, bound: int) -> Ints:
     """The first group of the tokens `here`, [n, N], in pass `number`, from the `state` [size, N] of those before them and `weights`
     [2, passes, 5N, N]; 0 where they do not stand alone."""
-    inputs = prediction_inputs(known, state, here, number)
-    guess = (inputs @ weights[known.led, number] + (1 << _MEAN_SHIFT - 1)) >> _MEAN_SHIFT
-    return np.where(known.alone[here, None] > 0, np.clip(guess, -bound, bound), 0)
+    guess = np.zeros((len(here), state.shape[1]), np.int64)
+    some = known.alone[here] > 0
+    inputs = prediction_inputs(known, state, here[some], number)
+    guess[some] = (inputs @ weights[known.led, number] + (1 << _MEAN_SHIFT - 1)) >> _MEAN_SHIFT
+    return np.clip(guess, -bound, bound)
 
 
 def prediction_inputs(known: Slice, state: Ints, here: Ints, number: int) -> npt.NDArray[np.int64]:

@@ -173,8 +173,9 @@ def kind_inputs(kinds: Ints, vectors: Ints, number: int) -> npt.NDArray[np.uint8
     one_hot = (kinds[..., None] == np.arange(4)).reshape(len(kinds), 4 * SIGHT) * UNIT
     moves = kinds == MOVES
     now, before = moves[:, :NEAR].sum(1), moves[:, NEAR:].sum(1)
-    same = (vectors[:, None] == vectors[:, :, None]).all(-1) & moves[:, None] & moves[:, :, None]
-    agree = same[:, :NEAR, :NEAR].sum((1, 2)) - now
+    near, there = vectors[:, :NEAR], moves[:, :NEAR]
+    same = (near[:, None] == near[:, :, None]).all(-1) & there[:, None] & there[:, :, None]
+    agree = same.sum((1, 2)) - now
     counts = np.stack((now * 8, before * 8, np.minimum(agree * 4, 200)), 1)
     passes = np.broadcast_to((np.arange(len(PASSES)) == number) * UNIT, (len(kinds), len(PASSES)))
     return np.concatenate((one_hot, counts, passes), 1).astype(np.uint8)
