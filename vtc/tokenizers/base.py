@@ -98,10 +98,11 @@ class BaseLayer(nn.Module):
         for start in range(0, frames.shape[1], PATCH_TIME):
             part = slice(start, start + PATCH_TIME)
             slice_ = _Slice(self, patchify(to_float(frames[:, part])[None])[0, 0], step)
-            if last is not None:
-                slice_.predict(brightness[part], last, search, vectors[-1] if vectors else None)
+            doubled = None if last is None else motion.double(last)
+            if last is not None and doubled is not None:
+                slice_.predict(brightness[part], last, doubled, search, vectors[-1] if vectors else None)
             v, z = slice_.told.to(torch.int16), slice_.symbols.to(torch.int16)
-            decoded.append(self._decode_slice(v, z, last, step))
+            decoded.append(self._decode_slice(v, z, doubled, step))
             vectors.append(v)
             symbols.append(z)
             last = decoded[-1][:, -1]
@@ -112,7 +113,7 @@ class BaseLayer(nn.Module):
         """The frames uint8 `[3, T, H, W]` that `encode` gave, from its symbols."""
         decoded = []
         for v, z in zip(vectors, symbols, strict=True):
-            decoded.append(self._decode_slice(v, z, last, step))
+            decoded.append(self._decode_slice(v, z, None if last is None else motion.double(last), step))
             last = decoded[-1][:, -1]
         return torch.cat(decoded, 1)
 
@@ -124,12 +125,12 @@ class BaseLayer(nn.Module):
         moved = torch.log2(1 + vectors[..., 1:].abs().sum(-1, dtype=torch.float32)) / 4
         return torch.stack((vectors[..., 0].float(), coded, moved))
 
-    def _decode_slice(self, vectors: Tensor, symbols: Tensor, last: Tensor | None, step: float) -> Tensor:
-        """uint8 `[3, 4, H, W]` from the symbols of one slice."""
+    def _decode_slice(self, vectors: Tensor, symbols: Tensor, doubled: Tensor | None, step: float) -> Tensor:
+        """uint8 `[3, 4, H, W]` from the symbols of one slice, after a frame as `motion.double` gives it."""
         prediction = self.mean
-        if last is not None:
+        if doubled is not None:
             leaning = vectors[..., 0] == CONTEXT
-            context = self.contexts(motion.double(last), vectors[..., 1:], leaning)
+            context = self.contexts(doubled, vectors[..., 1:], leaning)
             prediction = torch.where(leaning[..., None], context, self.mean)
         patches = prediction + (symbols.float() * step) @ self.basis.T
         return to_uint8(unpatchify(patches[None, None])[0])
@@ -202,21 +203,22 @@ class _Slice:
         self.told = torch.zeros(*patches.shape[:2], 3, dtype=torch.int64, device=patches.device)
         self.told[..., 0] = ALONE
 
-    def predict(self, brightness: Tensor, last: Tensor, search: Search, before: Tensor | None) -> None:
-        """Try the slice's own vectors, the commonest of them and none; then what `search` asks for. `before`: those one slice before."""
-        doubled, last_luma = motion.double(last), motion.luma(last)
+    def predict(self, brightness: Tensor, last: Tensor, doubled: Tensor, search: Search, before: Tensor | None) -> None:
+        """Try no motion, the slice's own vectors and the commonest of them; then what `search` asks for. `last` and `doubled`: the frame
+        before, uint8 `[3, H, W]`, and as `motion.double` gives it; `before`: the vectors one slice before."""
+        last_luma = motion.luma(last)
         found = motion.search(brightness[list(motion.SEARCH_FRAMES)], last_luma, motion.double(last_luma[None]))
-        common = found.flatten(0, 1).mode(0).values.expand_as(found)
-        for vectors, bits in ((torch.zeros_like(found), 0.0), (found, VECTOR_BITS), (common, COMMON_VECTOR_BITS)):
-            self._try(doubled, vectors, bits)
+        self._try(doubled, torch.zeros_like(found), 0.0, torch.ones_like(found[..., 0], dtype=torch.bool))
+        self._try_others(doubled, found, VECTOR_BITS)
+        self._try_others(doubled, found.flatten(0, 1).mode(0).values.expand_as(found), COMMON_VECTOR_BITS)
         if search.neighbours:
             for vectors in (*motion.beside(found), *(() if before is None else (before[..., 1:].long(),))):
-                self._try(doubled, vectors, VECTOR_BITS)
+                self._try_others(doubled, vectors, VECTOR_BITS)
         for _ in range(search.rounds):
             start = self.told[..., 1:].clone()
             for move in ((-1, 0), (1, 0), (0, -1), (0, 1)):
                 moved = start + torch.tensor(move, device=start.device)
-                self._try(doubled, moved.clamp_(-motion.VECTOR_BOUND, motion.VECTOR_BOUND), VECTOR_BITS)
+                self._try_others(doubled, moved.clamp_(-motion.VECTOR_BOUND, motion.VECTOR_BOUND), VECTOR_BITS)
         if self.base.config.overlap:
             self._overlap(doubled)
 
@@ -227,19 +229,21 @@ class _Slice:
         rest = self.coefficients[at] - context @ self.base.basis
         self.cost[at], self.symbols[at] = self.base.quantise(self.patches[at] - context, rest, CONTEXT, self.step)
 
-    def _try(self, doubled: Tensor, vectors: Tensor, bits: float) -> None:
-        context = _context(doubled, vectors)
-        rest = self.coefficients - context @ self.base.basis
-        price, symbols = self.base.quantise(self.patches - context, rest, CONTEXT, self.step)
+    def _try_others(self, doubled: Tensor, vectors: Tensor, bits: float) -> None:
+        """`_try` where these vectors are others than the tokens have already."""
+        self._try(doubled, vectors, bits, (vectors != self.told[..., 1:]).any(-1))
+
+    def _try(self, doubled: Tensor, vectors: Tensor, bits: float, mask: Tensor) -> None:
+        """Give the tokens of `mask` `[gh, gw]` these `vectors` `[gh, gw, 2]`, which cost so many bits, where that is cheaper."""
+        rows, columns = at = mask.nonzero(as_tuple=True)
+        context = to_float(motion.fetch(doubled, vectors[at], at=(rows, columns)).flatten(1))
+        rest = self.coefficients[at] - context @ self.base.basis
+        price, symbols = self.base.quantise(self.patches[at] - context, rest, CONTEXT, self.step)
         price = price + self.base.config.lagrangian * self.step * self.step * bits
-        better = (price < self.cost)[..., None]
-        self.cost, self.symbols = torch.minimum(self.cost, price), torch.where(better, symbols, self.symbols)
-        self.told = torch.where(better, F.pad(vectors, (1, 0), value=CONTEXT), self.told)
-
-
-def _context(doubled: Tensor, vectors: Tensor) -> Tensor:
-    """Displaced patches of the last frame as float `[gh, gw, 3072]` in [-1, 1]."""
-    return to_float(motion.fetch(doubled, vectors).flatten(2))
+        better = price < self.cost[at]
+        there = rows[better], columns[better]
+        self.cost[there], self.symbols[there] = price[better], symbols[better]
+        self.told[there] = F.pad(vectors[there], (1, 0), value=CONTEXT)
 
 
 def fit_klt(patches: Tensor, coefficients: int) -> tuple[Tensor, Tensor]:
