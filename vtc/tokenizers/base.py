@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from vtc.tokenizers import motion
 from vtc.tokenizers.layers.patch import PATCH_SIZE, PATCH_TIME, patchify, to_float, to_uint8, unpatchify
-from vtc.tokenizers.overlap import blended
+from vtc.tokenizers.overlap import Mixed, blended
 
 CONTEXT, ALONE = 0, 1
 STRUCTURAL_BOUND = 255
@@ -102,7 +102,7 @@ class BaseLayer(nn.Module):
             if last is not None and doubled is not None:
                 slice_.predict(brightness[part], last, doubled, search, vectors[-1] if vectors else None)
             v, z = slice_.told.to(torch.int16), slice_.symbols.to(torch.int16)
-            decoded.append(self._decode_slice(v, z, doubled, step))
+            decoded.append(self._decode_slice(v, z, doubled, step, slice_.mixed))
             vectors.append(v)
             symbols.append(z)
             last = decoded[-1][:, -1]
@@ -125,23 +125,24 @@ class BaseLayer(nn.Module):
         moved = torch.log2(1 + vectors[..., 1:].abs().sum(-1, dtype=torch.float32)) / 4
         return torch.stack((vectors[..., 0].float(), coded, moved))
 
-    def _decode_slice(self, vectors: Tensor, symbols: Tensor, doubled: Tensor | None, step: float) -> Tensor:
-        """uint8 `[3, 4, H, W]` from the symbols of one slice, after a frame as `motion.double` gives it."""
+    def _decode_slice(self, vectors: Tensor, symbols: Tensor, doubled: Tensor | None, step: float, mixed: Mixed | None = None) -> Tensor:
+        """uint8 `[3, 4, H, W]` from the symbols of one slice, after a frame as `motion.double` gives it. `mixed`: what `blended` gives
+        for it, where that is known already."""
         prediction = self.mean
         if doubled is not None:
             leaning = vectors[..., 0] == CONTEXT
-            context = self.contexts(doubled, vectors[..., 1:], leaning)
+            context = self._contexts(doubled, vectors[..., 1:], leaning, mixed)
             prediction = torch.where(leaning[..., None], context, self.mean)
         patches = prediction + (symbols.float() * step) @ self.basis.T
         return to_uint8(unpatchify(patches[None, None])[0])
 
-    def contexts(self, doubled: Tensor, vectors: Tensor, leaning: Tensor) -> Tensor:
+    def _contexts(self, doubled: Tensor, vectors: Tensor, leaning: Tensor, mixed: Mixed | None) -> Tensor:
         """What the tokens of a slice refer to, float `[gh, gw, 3072]` in [-1, 1]: the last frame (`motion.double`), displaced by `vectors`
         `[gh, gw, 2]`, blended with its neighbours among the `leaning` `[gh, gw]`."""
         blocks = motion.fetch(doubled, vectors)
         if self.config.overlap:
-            at, mixed = blended(doubled, vectors, leaning)
-            blocks[at] = mixed.to(torch.uint8)
+            at, contexts = mixed or blended(doubled, vectors, leaning)
+            blocks[at] = contexts.to(torch.uint8)
         return to_float(blocks.flatten(2))
 
     def quantise(self, rest: Tensor, coefficients: Tensor, reference: int, step: float) -> tuple[Tensor, Tensor]:
@@ -202,40 +203,49 @@ class _Slice:
         self.cost, self.symbols = base.quantise(patches - base.mean, alone, ALONE, step)
         self.told = torch.zeros(*patches.shape[:2], 3, dtype=torch.int64, device=patches.device)
         self.told[..., 0] = ALONE
+        self.mixed: Mixed | None = None
 
     def predict(self, brightness: Tensor, last: Tensor, doubled: Tensor, search: Search, before: Tensor | None) -> None:
         """Try no motion, the slice's own vectors and the commonest of them; then what `search` asks for. `last` and `doubled`: the frame
         before, uint8 `[3, H, W]`, and as `motion.double` gives it; `before`: the vectors one slice before."""
         last_luma = motion.luma(last)
         found = motion.search(brightness[list(motion.SEARCH_FRAMES)], last_luma, motion.double(last_luma[None]))
-        self._try(doubled, torch.zeros_like(found), 0.0, torch.ones_like(found[..., 0], dtype=torch.bool))
-        self._try_others(doubled, found, VECTOR_BITS)
-        self._try_others(doubled, found.flatten(0, 1).mode(0).values.expand_as(found), COMMON_VECTOR_BITS)
+        self._try_still(last)
+        self._try(doubled, found, VECTOR_BITS)
+        self._try(doubled, found.flatten(0, 1).mode(0).values.expand_as(found), COMMON_VECTOR_BITS)
         if search.neighbours:
             for vectors in (*motion.beside(found), *(() if before is None else (before[..., 1:].long(),))):
-                self._try_others(doubled, vectors, VECTOR_BITS)
+                self._try(doubled, vectors, VECTOR_BITS)
         for _ in range(search.rounds):
             start = self.told[..., 1:].clone()
             for move in ((-1, 0), (1, 0), (0, -1), (0, 1)):
                 moved = start + torch.tensor(move, device=start.device)
-                self._try_others(doubled, moved.clamp_(-motion.VECTOR_BOUND, motion.VECTOR_BOUND), VECTOR_BITS)
+                self._try(doubled, moved.clamp_(-motion.VECTOR_BOUND, motion.VECTOR_BOUND), VECTOR_BITS)
         if self.base.config.overlap:
             self._overlap(doubled)
 
     def _overlap(self, doubled: Tensor) -> None:
         """Now that all vectors are chosen, the symbols of those tokens whose neighbours have others, for the context as it will be."""
         at, mixed = blended(doubled, self.told[..., 1:], self.told[..., 0] == CONTEXT)
-        context = to_float(mixed.flatten(1))
+        self.mixed = at, mixed.to(torch.uint8)
+        context = to_float(self.mixed[1].flatten(1))
         rest = self.coefficients[at] - context @ self.base.basis
         self.cost[at], self.symbols[at] = self.base.quantise(self.patches[at] - context, rest, CONTEXT, self.step)
 
-    def _try_others(self, doubled: Tensor, vectors: Tensor, bits: float) -> None:
-        """`_try` where these vectors are others than the tokens have already."""
-        self._try(doubled, vectors, bits, (vectors != self.told[..., 1:]).any(-1))
+    def _try_still(self, last: Tensor) -> None:
+        """Refer to the last frame as it is, everywhere where that is cheaper. Of four equal frames, a quarter of the transform does."""
+        frame = patchify(to_float(last)[None, :, None], 1)[0, 0].unflatten(-1, (3, 1, -1))
+        basis = self.base.basis.unflatten(0, (3, PATCH_TIME, -1)).sum(1).flatten(0, 1)
+        rest = self.coefficients - frame.flatten(2) @ basis
+        patches = self.patches.unflatten(-1, (3, PATCH_TIME, -1))
+        price, symbols = self.base.quantise((patches - frame).flatten(2), rest, CONTEXT, self.step)
+        better = price < self.cost
+        self.cost, self.symbols = torch.minimum(self.cost, price), torch.where(better[..., None], symbols, self.symbols)
+        self.told[..., 0] = torch.where(better, CONTEXT, ALONE)
 
-    def _try(self, doubled: Tensor, vectors: Tensor, bits: float, mask: Tensor) -> None:
-        """Give the tokens of `mask` `[gh, gw]` these `vectors` `[gh, gw, 2]`, which cost so many bits, where that is cheaper."""
-        rows, columns = at = mask.nonzero(as_tuple=True)
+    def _try(self, doubled: Tensor, vectors: Tensor, bits: float) -> None:
+        """Give tokens these `vectors` `[gh, gw, 2]`, which cost so many bits, where they are others than they have, and cheaper."""
+        rows, columns = at = (vectors != self.told[..., 1:]).any(-1).nonzero(as_tuple=True)
         context = to_float(motion.fetch(doubled, vectors[at], at=(rows, columns)).flatten(1))
         rest = self.coefficients[at] - context @ self.base.basis
         price, symbols = self.base.quantise(self.patches[at] - context, rest, CONTEXT, self.step)

@@ -12,6 +12,9 @@ from torch import Tensor
 from vtc.tokenizers import motion
 from vtc.tokenizers.layers.patch import PATCH_SIDE
 
+Mixed = tuple[tuple[Tensor, Tensor], Tensor]
+"""Places (rows, columns) int64 `[n]`, and their contexts `[n, C, 4, 16, 16]`, whole numbers."""
+
 WHOLE = 256
 """What the weights of a pixel sum to."""
 
@@ -28,7 +31,7 @@ def weights() -> Tensor:
 
 def blended(
     doubled: Tensor, vectors: Tensor, leaning: Tensor, floor: Callable[[Tensor], Tensor] = torch.floor
-) -> tuple[tuple[Tensor, Tensor], Tensor]:
+) -> Mixed:
     """Which tokens have neighbours with other vectors, (rows, columns) int64 `[n]`, and their contexts, whole numbers in float32
     `[n, C, 4, 16, 16]`; of all others the context is what `motion.fetch` gives.
 
