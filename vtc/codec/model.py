@@ -9,6 +9,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from vtc.codec.memory import reuse_memory
@@ -138,9 +139,11 @@ def usable_cores() -> int:
 
 @contextmanager
 def own_threads() -> Iterator[None]:
-    """Stages set how many threads torch takes in their own thread, and torch takes that for new threads elsewhere too: set back here."""
+    """Stages set how many threads torch takes in their own thread, and torch takes that for new threads elsewhere too: set back here.
+    Numpy's matrix products (the context profile's are small) stay in the thread that asks: shared out, they wait for cores in use."""
     before = torch.get_num_threads()
     try:
-        yield
+        with threadpool_limits(1, user_api="blas"):
+            yield
     finally:
         torch.set_num_threads(before)
