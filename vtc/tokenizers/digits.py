@@ -49,9 +49,10 @@ class Digits(nn.Module):
             value = value + own[..., self.source]
         weight = self._weight()
         larger = weight * self.level
-        left = torch.where(self.finer, value - larger * (value / larger).detach().round(), value) / weight
-        left = left * (self.place >= 0)
-        moving = torch.where(self.place == 0, left, left.detach())
+        whole = value.detach().round()  # every digit is one of this number: half-way cases, rounded apart, would not fit together
+        told = torch.where(self.place == 0, value, whole)
+        left = torch.where(self.finer, told - larger * (whole / larger).round(), told) / weight
+        moving = left * (self.place >= 0)
         return self.fsq(moving.unflatten(-1, (self.tokens, self.channels)))
 
     def numbers(self, digits: Tensor) -> Tensor:
