@@ -99,6 +99,7 @@ def bench(
     from vtc.bench.codecs import find_coders
     from vtc.bench.coder import Sweep
     from vtc.bench.datasets import find_clips
+    from vtc.bench.lock import held
     from vtc.bench.prepare import protocol_of
 
     protocol = protocol_of(to_size, frames, crop)
@@ -114,11 +115,12 @@ def bench(
     from vtc.bench.runner import Request, run
 
     request = Request(dataset, clips, protocol, coders, sweep, asked, out, metric_weights, pictures, workers, typed())
-    output.note(f"{len(clips)} clips of {dataset}: {protocol.text}")
-    with progress(output) as advance:
-        outcome = run(request, advance)
-    told(output, outcome)
-    written = published(output, out)
+    with held(out):
+        output.note(f"{len(clips)} clips of {dataset}: {protocol.text}")
+        with progress(output) as advance:
+            outcome = run(request, advance)
+        told(output, outcome)
+        written = published(output, out)
     values = {
         "out": str(out), "protocol": protocol.name, "rows": len(outcome.rows), "measured": outcome.fresh,
         "failed": len(outcome.failed), "left_out": outcome.left_out, "unavailable": outcome.unavailable,
@@ -134,6 +136,7 @@ def measure_speed(output: Output, codecs: list[str], out: Path, device: str, thr
     """`--speed`: rows of speed.jsonl, told one by one."""
     from vtc.bench.bundles import Bundle
     from vtc.bench.codecs import find_coders
+    from vtc.bench.lock import held
     from vtc.bench.row import FAILED
     from vtc.bench.speed import all_devices, run_speed
 
@@ -146,8 +149,9 @@ def measure_speed(output: Output, codecs: list[str], out: Path, device: str, thr
         output.note(f"{row.codec} {row.verb} {row.width}x{row.height}, {row.frames} frames, {row.device}: {words}")
 
     devices = all_devices() if device == "auto" else [device]
-    rows = run_speed(bundles, out, devices, threads, progress=tell)
-    written = published(output, out)
+    with held(out):
+        rows = run_speed(bundles, out, devices, threads, progress=tell)
+        written = published(output, out)
     failed = sum(row.status == FAILED for row in rows)
     values = {"out": str(out), "rows": len(rows), "failed": failed, "files": [str(path) for path in written]}
     output.done(values, f"{out}: {len(rows)} rows of speed, {failed} failed or left out")
