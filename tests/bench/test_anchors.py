@@ -1,25 +1,21 @@
 """The anchors are what an independent program makes of the same frames, and say all that they are told."""
 
 import os
-import re
-import shlex
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks import anchors
+from benchmarks.common import psnr
 from tests.bench.clips import scene, write
-from vtc.bench.anchors import ANCHORS, FROM_PLANES
+from vtc.bench.anchors import ANCHORS
 from vtc.bench.coder import Sweep, spaced
-from vtc.bench.metrics import Meter, pairs
 from vtc.bench.prepare import Prepared, Protocol, prepare
 
 FRAMES = 24
 EVAL = os.environ.get("VTC_EVAL")
 REAL = ("ucf101/v_Biking_g05_c02.avi", "standard/foreman_cif_90.mkv", "panda70m/SBCXZbzbKE0.3.mp4")
-BARE = {"libx264": ("h264", "filter_units=remove_types=6"), "libx265": ("hevc", "filter_units=remove_types=39-40")}
 
 
 def sources(folder: Path) -> list[Path]:
@@ -40,63 +36,30 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Prepared]:
     return [prepare(path, protocol, folder / f"{number}.mp4") for number, path in enumerate(sources(folder))]
 
 
-def psnr(clip: Prepared, pictures: np.ndarray) -> float:
-    meter = Meter(ssim=False)
-    for first, second in pairs(clip.pictures(), pictures):
-        meter.add(first, second)
-    return meter.result().psnr
+FFMPEG = anchors.program()
 
 
-def program(*words: str | Path) -> bytes:
-    return subprocess.run(["ffmpeg", "-v", "error", "-y", *map(str, words)], check=True, capture_output=True).stdout
-
-
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="the program ffmpeg is not on PATH")
+@pytest.mark.skipif(FFMPEG is None, reason="there is no program ffmpeg: neither imageio-ffmpeg nor one on PATH")
 @pytest.mark.parametrize("keyframes", ["default", "16"])
 @pytest.mark.parametrize("codec", ["x264", "x265"])
 def test_bytes_and_psnr_are_those_of_the_ffmpeg_program(codec: str, keyframes: str, clips: list[Prepared], tmp_path: Path) -> None:
+    assert FFMPEG is not None
     anchor = ANCHORS[codec]
     [point] = anchor.points(Sweep(points=1, keyframes=(keyframes,)))
     for number, clip in enumerate(clips):
         folder = tmp_path / str(number)
         folder.mkdir()
-        ours = anchor.code(clip, point, folder)
-        coded = folder / "theirs.mp4"
-        words = shlex.split(point.command)
-        assert words[0] == "ffmpeg" and words[-1] == "coded.mp4"
-        program(*[{"source.mp4": str(clip.path), "coded.mp4": str(coded)}.get(word, word) for word in words[1:]])
-        if generation(coded) != generation(folder / "coded.mp4"):
-            pytest.skip(f"the program's encoder is {generation(coded)}, ours {generation(folder / 'coded.mp4')}: bytes differ by up to 3 %")
-        # Their bytes by their filter; a bare stream repeats its parameter sets, which count once.
-        kind, strip = BARE[anchor.encoder]
-        bare = folder / f"theirs.{kind}"
-        program("-i", coded, "-c", "copy", "-bsf:v", f"{kind}_mp4toannexb,{strip}", "-f", kind, bare)
-        sets = parameter_bytes(bare.read_bytes(), kind)
-        theirs = bare.stat().st_size - sum(sets) + sets[0]
-        assert ours.bytes == pytest.approx(theirs, rel=0.01)
-        raw = program("-i", coded, "-vf", FROM_PLANES, "-f", "rawvideo", "-")
-        decoded = np.frombuffer(raw, np.uint8).reshape(ours.pictures.shape)
-        assert psnr(clip, ours.pictures) == pytest.approx(psnr(clip, decoded), abs=0.05)
+        found = anchors.beside(anchor, point, clip, FFMPEG, folder)
+        if generation(found.library) != generation(found.their_library):
+            pytest.skip(f"the program's encoder is {found.their_library}, ours {found.library}: bytes differ by up to 3 %")
+        assert found.bytes == pytest.approx(found.their_bytes, rel=0.01)
+        assert found.psnr == pytest.approx(found.their_psnr, abs=0.05)
 
 
-def generation(path: Path) -> str:
-    """What x264 and x265 write of themselves: x264 has not changed its choices for years, of x265 the first number counts."""
-    found = re.search(rb"(x264) - core|(x265) \(build \d+\) - (\d+)\.", path.read_bytes())
-    assert found
-    return b" ".join(part for part in found.groups() if part).decode()
-
-
-def parameter_bytes(stream: bytes, kind: str) -> list[int]:
-    """Bytes of the parameter sets before each key frame of a bare stream, with start codes of four bytes."""
-    sizes, group = [], 0
-    for unit in stream.replace(b"\0\0\0\1", b"\0\0\1").split(b"\0\0\1")[1:]:
-        type_ = unit[0] & 31 if kind == "h264" else unit[0] >> 1 & 63
-        if type_ in ((7, 8) if kind == "h264" else (32, 33, 34)):
-            group += len(unit) + 4
-        elif group:
-            sizes.append(group)
-            group = 0
-    return sizes
+def generation(library: str) -> str:
+    """Builds that make nearly the same choices: x264 has not changed its own for years, of x265 the first number counts."""
+    name, version = library.split()
+    return name if name == "x264" else f"{name} {version.partition('.')[0]}"
 
 
 @pytest.mark.parametrize("codec", list(ANCHORS))
@@ -110,7 +73,7 @@ def test_every_anchor_codes_and_gets_better_with_bytes(codec: str, clips: list[P
         coded = anchor.code(clips[0], point, folder)
         assert coded.bytes < coded.container and coded.pictures.shape == (FRAMES, 128, 128, 3)
         assert coded.encode_seconds > 0 and coded.decode_seconds > 0
-        curve.append((coded.bytes, psnr(clips[0], coded.pictures)))
+        curve.append((coded.bytes, psnr(clips[0].pictures(), coded.pictures)[0]))
     assert curve == sorted(curve, reverse=True) and curve[0][1] > curve[-1][1] + 3
 
 
