@@ -63,6 +63,9 @@ def test_from_a_folder_to_ids_in_a_file(clips: Path, tmp_path: Path, monkeypatch
     objective.export(outcome.model, bundle, lambda text: None)
     monkeypatch.setenv("VTC_WEIGHTS", str(tmp_path))
     vtc.encode(clips / "a.mp4", tmp_path / "a.vtc", model="dera-small")
+    same = vtc.encode(clips / "a.mp4", tmp_path / "same.vtc", model="dera-small", quality=80)
+    assert "--quality changes nothing" in same.warnings[-1]
+    assert same.bytes == (tmp_path / "a.vtc").stat().st_size
     with vtc.open(tmp_path / "a.vtc") as video:
         assert video.frames[0:32].shape == (32, 64, 64, 3)
     assert command(["tokens", str(tmp_path / "a.vtc"), "-o", str(tmp_path / "a.npz"), "-q"]) in (0, None)

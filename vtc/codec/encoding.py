@@ -64,6 +64,8 @@ class Encoding:
         self.warnings: list[str] = []
         if options.effort and model.base is None:
             self.warnings.append(f"--effort changes nothing here: {model.name} has no base layer to search in")
+        if options.quality != EncodeOptions.quality and all(stream.levels for stream in model.streams):
+            self.warnings.append(f"--quality changes nothing here: {model.name} writes so many discrete tokens, whatever they show")
 
     def run(self, file: BinaryIO, progress: Progress | None) -> None:
         """Write the whole file."""
