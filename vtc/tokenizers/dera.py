@@ -58,7 +58,7 @@ PRESETS = {
 }
 
 DIFFUSION_SIZES = {
-    "tiny": DiffusionConfig(depth=3),
+    "tiny": DiffusionConfig(depth=3, channels=32, blocks=3),
     "small": DiffusionConfig(width=384, heads=8, depth=8, channels=64, blocks=6),
     "base": DiffusionConfig(width=576, heads=12, depth=12, channels=96, blocks=8),
 }
