@@ -1,6 +1,6 @@
 """The free grid of the coordinate decoder: what a part costs, and what twice the rate and twice the size show.
 
-    python -m benchmarks.coordinates --data EVAL --model coordtok
+    python -m benchmarks.coordinates --data EVAL --model coordtok-tiny
 
 Parts: seconds of decoding all of 128 frames of 128x128, a window of a sixteenth of the area, a sixteenth of the frames. Rate: every second
 frame is coded, all are decoded, and those in between are compared with the source. Size: the clip is coded at half its size and decoded at
@@ -24,12 +24,11 @@ from benchmarks.common import (
     clips,
     label,
     mean,
-    rate_of,
     scratch,
-    square,
     write_lossless,
 )
 from vtc.bench.metrics import decibels
+from vtc.bench.prepare import Protocol, TooShort, prepare
 from vtc.codec.resize import resampled
 
 FRAMES, SIDE, LARGE = 128, 128, 240
@@ -79,9 +78,8 @@ def between(source: np.ndarray, folder: Path, model: str, rate: float) -> tuple[
     return row, double
 
 
-def larger(source: np.ndarray, folder: Path, model: str, rate: float) -> tuple[dict[str, float], np.ndarray, np.ndarray]:
+def larger(video: Path, source: np.ndarray, folder: Path, model: str) -> tuple[dict[str, float], np.ndarray, np.ndarray]:
     """PSNR at the source's size of a clip coded at half of it: painted at that size, and magnified afterwards."""
-    video = write_lossless(source, folder / "large.mp4", rate)
     vtc.encode(video, folder / "large.vtc", model=model, size=LARGE // 2, overwrite=True, threads=1)
     painted, seconds = decoded(folder / "large.vtc", folder, scale=1.0)
     plain, before = decoded(folder / "large.vtc", folder)
@@ -113,17 +111,17 @@ def main(
     if pictures is not None:
         pictures.mkdir(parents=True, exist_ok=True)
     for path in clips(data):
-        source, big = square(path, FRAMES, SIDE), square(path, FRAMES, LARGE)
-        if source is None or big is None:
-            continue
-        rate = rate_of(path)
         with scratch() as name:
             folder = Path(name)
-            video = write_lossless(source, folder / "clip.mp4", rate)
-            vtc.encode(video, folder / "clip.vtc", model=model, threads=1)
+            try:
+                small, large = (prepare(path, Protocol(side, FRAMES, "top-left"), folder / f"{side}.mp4") for side in (SIDE, LARGE))
+            except TooShort:
+                continue
+            source, big, rate = np.stack(list(small.pictures())), np.stack(list(large.pictures())), float(small.rate)
+            vtc.encode(small.path, folder / "clip.vtc", model=model, threads=1)
             rows = parts(folder / "clip.vtc", folder, rate)
             row, double = between(source, folder, model, rate)
-            sizes, painted, plain = larger(big, folder, model, rate)
+            sizes, painted, plain = larger(large.path, big, folder, model)
         report.rows += [{"clip": label(path), "what": "parts", **r} for r in rows]
         report.rows += [{"clip": label(path), "what": "rate", **row}, {"clip": label(path), "what": "size", **sizes}]
         if pictures is not None:

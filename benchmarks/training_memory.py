@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.common import RESULTS, Model, Out, Report
+from benchmarks.common import RESULTS, Out, Report
 
 FRAMES = (32, 128)
 STEPS = 3
@@ -59,19 +59,19 @@ def measured(form: str, frames: int, batch: int) -> dict[str, Any]:
 
 def main(
     batch: Annotated[int, typer.Option("--batch", help="Clips a step.")] = 4,
-    model: Model = "onedva",
     out: Out = RESULTS,
     only: Annotated[str, typer.Option("--only", hidden=True)] = "",
 ) -> None:
     """Measure both forms at both lengths."""
     if only:
-        form, frames = only.split(",")
-        print(json.dumps(measured(form, int(frames), batch)))
+        form, length = only.split(",")
+        print(json.dumps(measured(form, int(length), batch)))
         return
     protocol = f"""{STEPS} steps of {batch} clips of random 128x128 pixels, 1024 coordinates a clip, one thread, bfloat16 autocast, AdamW;
     resident memory of the process at its peak, the program itself (about half of it) counted in, clips that a loader holds ready not.
-    Tubelets are a sixteenth and slots of planes a thirty-second of the clip, so that tokens and cells are equally many."""
-    report = Report("training_memory", "Training memory of CoordTok against the length of clips", protocol, model)
+    Tubelets are a sixteenth and slots of planes a thirty-second of the clip, so that tokens and cells are equally many.
+    Patches of `tiny` are as long as those slots: at 128 frames a coordinate has four times the pixels that it has at 32."""
+    report = Report("training_memory", "Training memory of CoordTok against the length of clips", protocol)
     for form in ("paper", "tiny"):
         for frames in FRAMES:
             words = [sys.executable, "-m", "benchmarks.training_memory", "--only", f"{form},{frames}", "--batch", str(batch)]
