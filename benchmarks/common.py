@@ -116,6 +116,16 @@ def psnr(first: Iterable[np.ndarray], second: Iterable[np.ndarray]) -> tuple[flo
     return found.psnr, found.psnr_clip
 
 
+def untrained(recipe: str, run: Path, data: Path, path: Path) -> None:
+    """Write the bundle that a run of a recipe, size tiny, started from, with all tables that a file needs: fitted to the training clips."""
+    from vtc.training.data import index_folders
+    from vtc.training.objectives import create
+    from vtc.training.recipe import find_recipe
+
+    objective, model = create(find_recipe(recipe, "tiny"), index_folders([data]), run, None)
+    objective.export(model.eval(), path, lambda text: None)
+
+
 @dataclass
 class Report:
     """Results of one benchmark: rows for machines (NAME.jsonl), tables and claims for people (NAME.md)."""
@@ -152,7 +162,7 @@ class Report:
         head = {
             "benchmark": self.name,
             "protocol": " ".join(self.protocol.split()),
-            "command": command(self.name),
+            "command": command(),
             "bundle": self.bundle,
             "machine": machine(),
             "seconds": round(time.monotonic() - self._began, 1),
@@ -181,10 +191,10 @@ def bundle(model: str) -> str:
     return f"{found.name}, sha256 {found.sha256}"
 
 
-def command(name: str) -> str:
-    """The command that is running; paths of this machine without their folders."""
+def command() -> str:
+    """The command that is running, `python -m` this benchmark; paths of this machine without their folders."""
     words = [Path(word).name if os.sep in word else word for word in sys.argv[1:]]
-    return " ".join(["python -m benchmarks." + name, *words])
+    return " ".join(["python -m benchmarks." + Path(sys.argv[0]).stem, *words])
 
 
 def mean(values: Iterable[float]) -> float:

@@ -12,7 +12,20 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from benchmarks.common import RESULTS, Out, Report, Workers, clips, label, mean, parallel, psnr, scratch, square
+from benchmarks.common import (
+    RESULTS,
+    Out,
+    Report,
+    Workers,
+    clips,
+    label,
+    mean,
+    parallel,
+    psnr,
+    scratch,
+    square,
+    untrained,
+)
 
 PROTOCOL = """Clips chosen evenly from the folder: `--clips` of them are the newcomer's folder, `--others` more stay outside. The
 command is that of docs/TRAINING.md, run once as a process: index, fit, cache, training and export count. The KLT start is the
@@ -44,7 +57,7 @@ def main(
     workers: Workers = 2,
     out: Out = RESULTS,
 ) -> None:
-    from benchmarks.processes import vtc
+    from vtc.bench.processes import vtc
 
     report = Report("newcomer_training", f"From {count} clips to a bundle", PROTOCOL)
     chosen = clips(data, count + others)
@@ -59,7 +72,7 @@ def main(
         words = ["train", "onedva", "--data", mine, "--size", "tiny", "--minutes", minutes, "--out", run, "--threads", threads]
         ran = vtc(*words, *(["--init", init] if init else []), "--json")
         bundles = {START: folder / "weights" / "start.safetensors", TRAINED: folder / "weights" / "trained.safetensors"}
-        untrained(run, mine, bundles[START])
+        untrained("onedva", run, mine, bundles[START])
         Path(ran.values["bundle"]).rename(bundles[TRAINED])
         held = [mine / name for name in held_out(run)]
         found = parallel(measure, [Job(path, bundles) for path in [*held, *sorted(apart)]], workers)
@@ -84,16 +97,6 @@ def main(
     told = f"{gain:+.2f} dB; {change:+.2f} dB at quality 50"
     report.claim(f"better than the KLT start by {WANTED_DB:g} dB at equal bytes", told, gain >= WANTED_DB)
     report.write(out)
-
-
-def untrained(run: Path, data: Path, path: Path) -> None:
-    """Write the bundle that a run started from, with all tables that a file needs."""
-    from vtc.training.data import index_folders
-    from vtc.training.objectives import create
-    from vtc.training.recipe import find_recipe
-
-    objective, model = create(find_recipe("onedva", "tiny"), index_folders([data]), run, None)
-    objective.export(model.eval(), path, lambda text: None)
 
 
 def held_out(run: Path) -> list[str]:

@@ -1,13 +1,16 @@
 """The arithmetic of the benchmarks, on data whose answer is known."""
 
+import importlib
 import json
+import pkgutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import benchmarks
 import vtc
-from benchmarks import context, length, run_all, seams
+from benchmarks import context, length, run_all, seams, starts, vtok_tokens
 from benchmarks.common import Report
 from benchmarks.determinism import apart, equal
 from vtc.bench.processes import python
@@ -15,6 +18,11 @@ from vtc.bench.scenes import render
 
 rng = np.random.default_rng(2)
 BORDERS = np.array([624, 640, 656]), np.array([336, 360, 384])
+
+
+@pytest.mark.parametrize("name", [module.name for module in pkgutil.iter_modules(benchmarks.__path__)])
+def test_every_benchmark_finds_what_it_imports(name: str) -> None:
+    assert importlib.import_module(f"benchmarks.{name}").__doc__
 
 
 def picture() -> np.ndarray:
@@ -56,6 +64,23 @@ def test_curves_are_read_between_their_points() -> None:
     assert length.fixed_at(150, [(200, 31.0), (100, 30.0)]) == pytest.approx(30.5)
     assert length.fixed_at(50, [(200, 31.0), (100, 30.0)]) is None
     assert length.grid(32) == (0, 2, 4, 8, 12, 16, 24, 32)
+
+
+def test_a_start_is_read_at_equal_bytes_or_not_at_all() -> None:
+    curve = [(100, 20.0), (400, 24.0)]
+    assert starts.at_bytes(200, curve) == pytest.approx(22)
+    assert starts.at_bytes(99, curve) is None
+    assert starts.at_bytes(401, curve) is None
+    assert starts.at_bytes(102, [(100, 20.0), (100, 20.0)]) == 20
+    assert starts.at_bytes(103, [(100, 20.0), (100, 20.0)]) is None
+
+
+def test_tokens_of_vtok_are_counted() -> None:
+    config = {"side": 128, "clip_frames": 32, "group": 4, "key_frame": "first"}
+    assert vtok_tokens.expected(config, 64, 0) == 2 * 64
+    assert vtok_tokens.expected(config, 33, 3) == 2 * (64 + 3 * 8)
+    assert vtok_tokens.expected(config | {"key_frame": "best"}, 32, 16) == 1 + 64 + 16 * 8
+    assert vtok_tokens.numbers(16) == [0, 1, 2, 4, 8, 16]
 
 
 def test_symbols_are_compared_one_by_one() -> None:
