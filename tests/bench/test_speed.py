@@ -43,8 +43,9 @@ def test_time_inside_of_functions_counts_and_time_outside_does_not() -> None:
 def test_sizes_come_first_and_hold_a_clip_of_the_bundle() -> None:
     ordinary, long = cases(16), cases(128)
     assert [(case.width, case.height) for case in ordinary[:6]] == list(speed.SIZES)
-    assert {case.frames for case in ordinary[:6]} == {48} and {case.frames for case in long[:6]} == {128}
-    assert [case.frames for case in long[6:]] == [192, 384]
+    assert [case.frames for case in ordinary[:6]] == [48] * 4 + [32] * 2 and {case.frames for case in long[:6]} == {128}
+    assert [case.frames for case in cases(256)[6:]] == [384, 768]
+    assert [case.frames for case in long[6:]] == [case.frames for case in ordinary[6:]] == [192, 384, 768]
 
 
 def test_a_bundle_is_measured_once(mini_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

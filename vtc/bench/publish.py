@@ -27,15 +27,19 @@ MOST_STRIPS = 6
 def publish(folder: Path) -> list[Path]:
     """Write the tables, the plots and the report of results.jsonl and speed.jsonl in `folder` beside them; returns their paths.
 
-    What is there is replaced; the same rows give the same files. Raises `FormatError` on results that are no results.
+    Where only speed was measured there are no tables. What is there is replaced; the same rows give the same files. Raises
+    `FormatError` on results that are no results.
     """
     rows = read_rows(folder / RESULTS)
     found = curves(rows, folder / "features")
     compared = comparisons(found)
     dressed = looks(curve.series for curve in found)
-    write_summary(found, folder / "summary.csv")
-    write_bd_rates(compared, folder / "bd_rate.csv")
-    written = [folder / "summary.csv", folder / "bd_rate.csv"]
+    speeds = read_speeds(folder / SPEEDS)
+    written = []
+    if rows or not speeds:
+        write_summary(found, folder / "summary.csv")
+        write_bd_rates(compared, folder / "bd_rate.csv")
+        written = [folder / "summary.csv", folder / "bd_rate.csv"]
     plots = {group: plots_of(members, dressed) for group, members in groups(found).items()}
     for old in folder.glob("plot_*.png"):
         old.unlink()
@@ -44,12 +48,12 @@ def publish(folder: Path) -> list[Path]:
             path = folder / f"plot_{slug(*group, title)}.png"
             png(draw, LIGHT, path)
             written.append(path)
-    speed = speed_plots(read_speeds(folder / SPEEDS))
+    speed = speed_plots(speeds)
     for title, draw in speed.items():
         path = folder / f"plot_speed-{slug(title)}.png"
         png(draw, LIGHT, path)
         written.append(path)
-    results = Results(rows, found, compared, dressed, plots, speed, about(folder), folder)
+    results = Results(rows, found, compared, dressed, plots, speeds, speed, about(folder), folder)
     write_report(results, folder / "report.html")
     return [*written, folder / "report.html"]
 

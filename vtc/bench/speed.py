@@ -25,12 +25,14 @@ from vtc.bench.speed_row import DECODE, ENCODE, SpeedRow, read_speeds
 SPEEDS = "speed.jsonl"
 SIZES = ((128, 128), (256, 256), (320, 240), (640, 360), (1280, 720), (1920, 1080))
 FRAMES = 48
-LENGTHS = (96, 192, 384)
-LENGTHS_AT = (256, 256)
+LARGE, FRAMES_OF_LARGE = 1280 * 720, 32
+"""Pictures of so many pixels take minutes, and two segments tell as much as three."""
+LENGTHS = (192, 384, 768)
+LENGTHS_AT = (128, 128)
 SCENE = "rendered scene, H.264"
 RUNS = 3
 PATIENCE = 120.0
-"""Seconds that one command may take. One that takes a tenth of them is run once, others RUNS times."""
+"""Seconds that one command may take. One that takes a twentieth of them is run once, others RUNS times."""
 
 Progress = Callable[[SpeedRow], None]
 
@@ -50,10 +52,12 @@ class Case:
 
 
 def cases(clip_frames: int) -> list[Case]:
-    """The sizes, each with FRAMES frames or a clip of the bundle where that is longer, then the lengths; what is smaller comes first."""
-    frames = max(FRAMES, clip_frames)
-    lengths = [Case(*LENGTHS_AT, length) for length in LENGTHS if length > frames]
-    return [*(Case(*size, frames) for size in SIZES), *lengths]
+    """The sizes, each with FRAMES frames (FRAMES_OF_LARGE where it is LARGE) or a clip of the bundle where that is longer, then the
+    lengths; what is smaller comes first."""
+    sizes = [
+        Case(width, height, max(FRAMES_OF_LARGE if width * height >= LARGE else FRAMES, clip_frames)) for width, height in SIZES
+    ]
+    return [*sizes, *(Case(*LENGTHS_AT, length) for length in LENGTHS if length > max(FRAMES, clip_frames))]
 
 
 def run_speed(

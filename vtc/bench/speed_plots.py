@@ -27,13 +27,13 @@ def speed_plots(rows: Sequence[SpeedRow]) -> dict[str, Draw]:
     done = [row for row in rows if row.status == DONE]
     found: dict[str, Draw] = {}
     heights = {_area(row): row.height for row in done}
-    by_size = _lines(_longest(done), _area, lambda row: row.fps)
+    by_size = _lines(_shortest(done), _area, lambda row: row.fps)
     if by_size:
         found["frames a second over size"] = _over_size(by_size, heights, "Frames a second over the size of the picture", REAL_TIME)
     by_length = _lines(done, lambda row: row.frames, lambda row: row.seconds, same=lambda row: (row.width, row.height))
     if by_length:
         found["seconds over length"] = _over_length(by_length)
-    memory = _lines(_longest([row for row in done if row.peak_mib]), _area, lambda row: row.peak_mib or 0.0)
+    memory = _lines(_shortest([row for row in done if row.peak_mib]), _area, lambda row: row.peak_mib or 0.0)
     if memory:
         found["memory over size"] = _over_size(memory, heights, "Peak memory over the size of the picture, MiB")
     parted = [row for row in done if row.parts]
@@ -50,10 +50,10 @@ def _where(row: SpeedRow) -> tuple[str, str]:
     return row.codec, row.device
 
 
-def _longest(rows: Sequence[SpeedRow]) -> list[SpeedRow]:
-    """Of every size the longest video."""
+def _shortest(rows: Sequence[SpeedRow]) -> list[SpeedRow]:
+    """Of every size the shortest video: one size has long ones as well, and all are to be held against each other."""
     best: dict[tuple[object, ...], SpeedRow] = {}
-    for row in sorted(rows, key=lambda row: row.frames):
+    for row in sorted(rows, key=lambda row: -row.frames):
         best[row.codec, row.bundle, row.device, row.threads, row.verb, row.width, row.height] = row
     return list(best.values())
 
@@ -91,7 +91,7 @@ def _over_size(values: Values, heights: Mapping[float, int], title: str, level: 
         else:
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        sizes = sorted({x for points in values.values() for x, _ in points})
+        sizes = _apart(sorted({x for points in values.values() for x, _ in points}))
         axes.set_xticks(sizes, [str(heights[size]) for size in sizes])
         axes.minorticks_off()
         axes.set_xlabel("lines of the picture, spaced by its area")
@@ -99,6 +99,15 @@ def _over_size(values: Values, heights: Mapping[float, int], title: str, level: 
         return figure
 
     return draw
+
+
+def _apart(rising: Sequence[float], factor: float = 1.5) -> list[float]:
+    """Those that have room for a number below them."""
+    kept: list[float] = []
+    for each in rising:
+        if not kept or each >= factor * kept[-1]:
+            kept.append(each)
+    return kept
 
 
 def _over_length(values: Values) -> Draw:
@@ -115,26 +124,26 @@ def _over_length(values: Values) -> Draw:
 
 
 def _by_part(rows: Sequence[SpeedRow]) -> Draw:
-    """Milliseconds a frame of every part, a bar for each verb and size."""
-    ordered = sorted(_longest(rows), key=lambda row: (row.verb, _area(row)), reverse=True)
+    """Nanoseconds a pixel of every part, a bar for each verb and size."""
+    ordered = sorted(_shortest(rows), key=lambda row: (row.verb, _area(row)), reverse=True)
     names = list(dict.fromkeys(name for row in rows for name in row.parts))
 
     def draw(theme: Theme) -> Figure:
         first = ordered[0]
         figure, (axes,) = blank(
-            theme, f"{first.codec}, {first.device}: milliseconds a frame", size=(SIZE[0], 0.95 + 0.3 * len(ordered))
+            theme, f"{first.codec}, {first.device}: nanoseconds a pixel", size=(SIZE[0], 0.95 + 0.3 * len(ordered))
         )
         left = [0.0] * len(ordered)
         colour = colour_of(first.codec)[theme.hue]
         for number, name in enumerate(names):
-            widths = [1000 * row.parts.get(name, 0.0) / row.frames for row in ordered]
+            widths = [1e9 * row.parts.get(name, 0.0) / (row.frames * _area(row)) for row in ordered]
             shade = mixed(colour, theme.paper, number / max(len(names), 2))
             axes.barh(range(len(widths)), widths, left=left, color=shade, height=0.7, label=name)
             left = [a + b for a, b in zip(left, widths)]
         axes.set_yticks(range(len(ordered)), [f"{row.verb} {row.width}×{row.height}" for row in ordered])
         axes.grid(visible=False, axis="y")
         axes.grid(visible=True, axis="x", color=theme.grid, linewidth=0.8)
-        axes.legend(loc="upper right", frameon=False, fontsize=8.5, handlelength=0.9, handleheight=0.9)
+        figure.legend(loc="outside lower left", ncols=len(names), frameon=False, fontsize=8.5, handlelength=0.9, handleheight=0.9)
         return figure
 
     return draw
@@ -143,8 +152,8 @@ def _by_part(rows: Sequence[SpeedRow]) -> Draw:
 def _draw_lines(axes: Axes, values: Values, theme: Theme, level: float | None) -> None:
     if level is not None:
         axes.axhline(level, color=theme.quiet, linewidth=0.8, linestyle=(0, (1, 2)))
-        axes.annotate("real time, 25", (0, level), xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points",
-                      color=theme.quiet, fontsize=7.5)  # fmt: skip
+        axes.annotate("real time, 25", (1, level), xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points",
+                      color=theme.quiet, fontsize=7.5, ha="right")  # fmt: skip
     for key, points in values.items():
         line(axes, points, _look(*key, values), theme)
 

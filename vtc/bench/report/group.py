@@ -122,8 +122,8 @@ def _costs(results: Results, curves: Sequence[Curve]) -> Html:
     middle = [(curve, curve.points[len(curve.points) // 2]) for curve in curves]
     middle.sort(key=lambda pair: -(pair[1].encode_fps or 0.0))
     rows = [
-        [_label(results.looks[curve.series]), point.name, f"{point.bpp:.3g}", _number(point.encode_fps, 1), _number(point.decode_fps, 1),
-         _number(point.peak_mib, 0), _number(point.tokens, 0)]
+        [_label(results.looks[curve.series]), point.name, f"{point.bpp:.3g}", number(point.encode_fps, 1), number(point.decode_fps, 1),
+         number(point.peak_mib, 0), number(point.tokens, 0)]
         for curve, point in middle
     ]  # fmt: skip
     head = ["", "point", "bpp", "encode fps", "decode fps", "peak MiB", "tokens a clip"]
@@ -136,7 +136,7 @@ def _points(results: Results, curves: Sequence[Curve]) -> Html:
     rows = []
     for curve in sorted(curves, key=lambda curve: (not curve.series.ours, results.looks[curve.series].name)):
         for point in reversed(curve.points):
-            figures = [_number(point.metrics.get(name), AVERAGES[name].digits) for name in names]
+            figures = [number(point.metrics.get(name), AVERAGES[name].digits) for name in names]
             size = [str(len(curve.clips)), f"{point.bpp:.4f}", f"{point.bytes:,}"]
             rows.append([_label(results.looks[curve.series]), point.name, *size, *figures])
     labels = [f"{about.label}, {about.unit}" if (about := AVERAGES[name]).unit else about.label for name in names]
@@ -144,7 +144,8 @@ def _points(results: Results, curves: Sequence[Curve]) -> Html:
     return details(title, table(["", "point", "clips", "bpp", "bytes", *labels], rows, words=2))
 
 
-def _number(value: float | None, digits: int) -> str:
+def number(value: float | None, digits: int) -> str:
+    """With so many digits behind the point; a dash for None."""
     return "–" if value is None else f"{value:,.{digits}f}"
 
 

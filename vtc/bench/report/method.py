@@ -30,9 +30,10 @@ def gaps(results: Results) -> Html:
         _titled("Left out", ["what", "protocol", "reason"], _left_out(results)),
         _titled("Metrics that are unavailable", ["metric", "rows", "reason"], _unavailable(results)),
         _titled("Clips that a curve lacks", ["codec", "where", "clips"], _lost(results)),
+        _titled("Speed that was not measured", ["what", "reason"], _unmeasured(results)),
     ]
     whole = join(found)
-    return whole or tag("p", "Nothing: every codec was measured on every clip, by every metric that was asked for.")
+    return whole or tag("p", "Nothing: all that was asked for was measured.")
 
 
 def protocol(results: Results) -> Html:
@@ -82,6 +83,11 @@ def _lost(results: Results) -> list[list[Cell]]:
             title = group_title((series.dataset, series.protocol, series.keyframes))
             rows.append([results.looks[series].name, title, _some(curve.lost, 5)])
     return rows
+
+
+def _unmeasured(results: Results) -> list[list[Cell]]:
+    failed = [row for row in results.speeds if row.status == FAILED]
+    return [[f"{row.codec} {row.verb} {row.width}×{row.height}, {row.frames} frames, {row.device}", row.reason] for row in failed]
 
 
 def _codecs(results: Results) -> Html:

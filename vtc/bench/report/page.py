@@ -11,23 +11,27 @@ from pathlib import Path
 from string import Template
 
 from vtc.bench.report.findings import EVEN, listed, verdicts
-from vtc.bench.report.group import group_section, plots_of
+from vtc.bench.report.group import group_section
 from vtc.bench.report.html import Html, join, tag, text
 from vtc.bench.report.method import gaps, protocol
 from vtc.bench.report.results import Results, group_title
+from vtc.bench.report.speed import speed_section
 from vtc.bench.row import DONE
 from vtc.bench.summary import groups
 
 
 def write_report(results: Results, path: Path) -> None:
     """The report as one file of HTML."""
-    sections: dict[str, tuple[str, Html]] = {"short": ("In short", _in_short(results))}
+    sections: dict[str, tuple[str, Html]] = {}
+    if not _only_speed(results):
+        sections["short"] = "In short", _in_short(results)
     for number, (group, curves) in enumerate(groups(results.curves).items()):
         sections[f"group{number}"] = (group_title(group), group_section(results, group, curves))
-    if results.speed:
-        sections["speed"] = ("Speed", plots_of(results.speed))
+    if results.speeds:
+        sections["speed"] = ("Speed", speed_section(results))
     sections["gaps"] = ("What failed or is missing", gaps(results))
-    sections["protocol"] = ("How it was measured", protocol(results))
+    if not _only_speed(results):
+        sections["protocol"] = ("How it was measured", protocol(results))
     template = Template(files("vtc.bench.report").joinpath("page.html").read_text(encoding="utf-8"))
     page = template.substitute(
         title=text(_title(results)),
@@ -38,12 +42,20 @@ def write_report(results: Results, path: Path) -> None:
     path.write_text(page, encoding="utf-8")
 
 
+def _only_speed(results: Results) -> bool:
+    return bool(results.speeds) and not results.rows
+
+
 def _title(results: Results) -> str:
+    if _only_speed(results):
+        return f"Speed of {listed(sorted({row.codec for row in results.speeds}))}"
     bundles = sorted({curve.series.codec for curve in results.curves if curve.series.ours})
     return f"Rate and distortion of {listed(bundles or ['codecs'])}"
 
 
 def _lead(results: Results) -> str:
+    if _only_speed(results):
+        return f"{sum(row.status == DONE for row in results.speeds)} measurements"
     clips = len({(row.dataset, row.clip) for row in results.rows})
     codecs = len({row.codec for row in results.rows})
     done = sum(row.status == DONE for row in results.rows)

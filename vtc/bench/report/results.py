@@ -9,20 +9,22 @@ from vtc.bench.bd import Comparison
 from vtc.bench.canvas import Draw
 from vtc.bench.curves import Curve, Series
 from vtc.bench.row import Row
+from vtc.bench.speed_row import SpeedRow
 from vtc.bench.style import Look
 from vtc.bench.summary import Group
 
 
 @dataclass(frozen=True)
 class Results:
-    """Rows, and what was made of them. `plots`: those of every group, by title, in the order in which they are shown; `speed`: the plots
-    of speed.jsonl; `about`: about.json; `folder`: where the pictures lie."""
+    """Rows, and what was made of them. `plots`: those of every group, by title, in the order in which they are shown; `speeds`: rows
+    of speed.jsonl, and `speed` their plots; `about`: about.json; `folder`: where the pictures lie."""
 
     rows: Sequence[Row]
     curves: Sequence[Curve]
     comparisons: Sequence[Comparison]
     looks: Mapping[Series, Look]
     plots: Mapping[Group, Mapping[str, Draw]]
+    speeds: Sequence[SpeedRow]
     speed: Mapping[str, Draw]
     about: Mapping[str, Any]
     folder: Path
