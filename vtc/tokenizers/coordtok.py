@@ -101,6 +101,13 @@ PRESETS = {
     ),
 }
 
+DIFFUSION_SIZES = {
+    "tiny": DiffusionConfig(width=48, heads=2, depth=1, channels=24, blocks=3),
+    "small": DiffusionConfig(width=384, heads=8, depth=8, channels=64, blocks=6),
+    "base": DiffusionConfig(width=576, heads=12, depth=12, channels=96, blocks=8),
+}
+"""Of the diffusion decoder, where a recipe asks for it. That of `tiny` fits into what its bundle leaves of 16 MiB."""
+
 
 class VideoEncoder(nn.Module):
     """A ViT over tubelets, with a class token that no one reads."""

@@ -80,6 +80,13 @@ PRESETS = {
     ),
 }
 
+COORDINATE_SIZES = {
+    "tiny": CoordinateConfig(depth=2),
+    "small": CoordinateConfig(width=384, heads=6, depth=8),
+    "base": CoordinateConfig(width=768, heads=12, depth=12),
+}
+"""Of the coordinate decoder, where a recipe asks for it."""
+
 
 class Encoder(nn.Module):
     """F, and the pooling of its differences. What it gives is added to the linear latents, in units of their step."""

@@ -108,9 +108,11 @@ recipes: dict[tuple[str, str], Recipe] = {
         Recipe("onedva-coordinate", "onedva", "tiny", batch=2, lr=2e-3),
         Recipe("onedva-coordinate", "onedva", "small", batch=32, lr=1e-3),
         Recipe("onedva-coordinate", "onedva", "base", batch=64, lr=6e-4),
-        Recipe("vtok", "vtok", "tiny", batch=2, lr=8e-4, frames=32),
-        Recipe("vtok", "vtok", "small", batch=32, lr=6e-4, frames=32),
-        Recipe("vtok", "vtok", "base", batch=64, lr=4e-4, frames=32),
+        *(
+            Recipe(name, "vtok", size, batch=batch, lr=lr, frames=32)
+            for name in ("vtok", "vtok-coordinate")
+            for size, batch, lr in (("tiny", 2, 8e-4), ("small", 32, 6e-4), ("base", 64, 4e-4))
+        ),
         *(
             Recipe(name, "dera", size, batch=batch, lr=lr)
             for name in ("dera", "dera-plain", "dera-diffusion")
@@ -118,10 +120,14 @@ recipes: dict[tuple[str, str], Recipe] = {
         ),
         *(
             Recipe(
-                "coordtok", "coordtok", size, batch=batch, lr=lr, frames=128, cache_frames=160, sides=(128, 144, 176),
+                name, "coordtok", size, batch=batch, lr=lr, frames=128, cache_frames=160, sides=(128, 144, 176),
                 hold=True, stages=_COORDTOK_STAGES,
             )
-            for size, batch, lr in (("tiny", 4, 1e-3), ("small", 16, 5e-4), ("base", 32, 3e-4), ("official", 24, 1e-4))
+            for name, size, batch, lr in (
+                ("coordtok", "tiny", 4, 1e-3), ("coordtok", "small", 16, 5e-4), ("coordtok", "base", 32, 3e-4),
+                ("coordtok", "official", 24, 1e-4),
+                ("coordtok-diffusion", "tiny", 1, 5e-4), ("coordtok-diffusion", "small", 4, 3e-4), ("coordtok-diffusion", "base", 8, 2e-4),
+            )  # whole clips of 128 frames are more work than coordinates of them
         ),
     )
 }

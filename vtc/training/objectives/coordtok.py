@@ -2,11 +2,11 @@
 
 The paper's two phases. Ours: planes are rounded with a step drawn for every clip, gradients passing straight through, and their bits,
 estimated of noised planes, are weighed against the error (arXiv 2007.08739); errors count relative to those of the linear start, so that
-calm clips weigh as much as wild ones.
+calm clips weigh as much as wild ones. A diffusion decoder, where a recipe asks for one, is trained beside it on whole clips.
 """
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +14,16 @@ import torch
 from torch import Generator, Tensor, nn
 
 from vtc.codec.quality import step_of
-from vtc.errors import TrainingError
 from vtc.tokenizers.base import BaseConfig
-from vtc.tokenizers.bundle import load_bundle, save_bundle
-from vtc.tokenizers.coordtok import PRESETS, CoordTok
+from vtc.tokenizers.bundle import save_bundle
+from vtc.tokenizers.contract import DecodeOptions
+from vtc.tokenizers.coordtok import DIFFUSION_SIZES, NAMES, PRESETS, CoordTok
 from vtc.tokenizers.layers.patch import to_float
 from vtc.tokenizers.planes import Planes, fit_bases
 from vtc.training.data import Index
 from vtc.training.objectives.card import card
 from vtc.training.objectives.figures import logistic_bits, psnr
+from vtc.training.objectives.flow import ERROR_FLOOR, flow
 from vtc.training.objectives.onedva import QUALITIES
 from vtc.training.objectives.places import (
     consecutive,
@@ -32,15 +33,16 @@ from vtc.training.objectives.places import (
     scattered,
     slots_at_once,
 )
+from vtc.training.objectives.started import clip_start, grown, started
 from vtc.training.perceptual import Perceptual, find_perceptual
 from vtc.training.recipe import Recipe, Stage
-from vtc.training.tables import fit_tables, training_clips
+from vtc.training.tables import empty_context, fit_tables, training_clips
 
-ERROR_FLOOR = 4e-4  # 40 dB: errors are weighed against those of the linear start, down to this
 PERCEPTUAL = 0.2  # the paper's is 1, against errors that are not weighed
 SEEN_FRAMES = 4  # of those that are painted in the second phase, seen by the perceptual loss
 WHOLE_FRAMES = "frames"  # name of the second phase
 FIT_CLIPS, TABLE_CLIPS = 64, 64
+DIFFUSION = "coordtok-diffusion"  # the recipe that trains a diffusion decoder as well
 COARSE = 4.0  # planes bear a step of so many times that of pixels: most of the error is what they cannot hold
 
 
@@ -111,6 +113,11 @@ class CoordTokObjective:
             shown, meant = (video.transpose(1, 2).flatten(0, 1) for video in videos)
             parts[self.perceptual.name] = self.perceptual.distance(shown, meant).mean()
             total = total + PERCEPTUAL * parts[self.perceptual.name]
+        if tokenizer.diffusion is not None and tokenizer.reader is not None:
+            with torch.autocast(clip.device.type, enabled=False):
+                context = replace(empty_context(clip, steps), base=tokenizer.base_picture(planes))
+            parts["flow"], _ = flow(tokenizer.diffusion, to_float(clip), tokenizer.reader(tokenizer.read(planes)), context, generator)
+            total = total + parts["flow"]
         return total, parts
 
     def _painted(self, tokenizer: CoordTok, planes: Planes, places: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
@@ -125,8 +132,8 @@ class CoordTokObjective:
         return linear + network, linear
 
     def evaluate(self, model: nn.Module, clips: Sequence[dict[str, Tensor]]) -> dict[str, float]:
-        """At quality 50, whole clips decoded from rounded planes: PSNR (dB, of each clip's mean squared error, then averaged), that of the
-        linear start with planes of its own, and estimated bits a pixel."""
+        """At quality 50, whole clips decoded from rounded planes: PSNR (dB, of each clip's mean squared error, then averaged), that of one
+        step of the diffusion decoder where there is one, and estimated bits a pixel."""
         assert isinstance(model, CoordTokTraining)
         tokenizer, rows = model.tokenizer, []
         for clip in clips:
@@ -135,10 +142,16 @@ class CoordTokObjective:
             with torch.autocast(pixels.device.type, torch.bfloat16):
                 xy, yt, xt = tokenizer.shrunk(tokenizer.scaled(tokenizer.planes(pixels), steps))
                 rounded = xy.round(), yt.round(), xt.round()
-                painted = tokenizer.paint(tokenizer.unscaled(rounded, steps), steps).clamp(-1, 1)
-            row = [psnr(painted, pixels), float(model.bits(rounded)) / (pixels[0, 0].numel())]
-            rows.append(row)
-        return dict(zip(("psnr", "bpp"), np.mean(rows, 0).tolist(), strict=True))
+                planes = tokenizer.unscaled(rounded, steps)
+                latents = {name: plane.flatten(1, 2) for name, plane in zip(NAMES, planes)}
+                context = empty_context(pixels, steps)
+                painted = {
+                    name: tokenizer.decode(latents, {}, context, DecodeOptions(decoder=decoder))
+                    for name, decoder in zip(("psnr", "psnr_diffusion"), tokenizer.decoders)
+                }
+            row = {name: psnr(video, pixels) for name, video in painted.items()}
+            rows.append(row | {"bpp": float(model.bits(rounded)) / pixels[0, 0].numel()})
+        return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
     def pictures(self, model: nn.Module, clips: Sequence[dict[str, Tensor]]) -> list[list[Tensor]]:
         """The middle frame of each clip: source, and decoded at quality 50."""
@@ -177,21 +190,28 @@ def _steps(count: int, generator: Generator, device: torch.device) -> Tensor:
 def create_coordtok(
     recipe: Recipe, index: Index, folder: Path, init: Path | None
 ) -> tuple[CoordTokObjective, CoordTokTraining]:
-    """The objective and model of a CoordTok recipe. The linear start is fitted once for a run and read again when resuming."""
-    folder.mkdir(parents=True, exist_ok=True)
-    started = folder / "start.safetensors"
-    if not started.exists():
-        if init is not None:
-            shutil.copyfile(init, started)
-        else:
-            tokenizer = CoordTok(PRESETS[recipe.size])
-            if tokenizer.linear is not None:
-                fit_bases(_clips(index, recipe, FIT_CLIPS), tokenizer.linear, every=4)
-                tokenizer.gain.copy_(torch.tensor([tokenizer.clip_frames**0.5, 1.0, 1.0]) / COARSE)
-            save_bundle(started, tokenizer, {}, {})
-    bundle = load_bundle(started, dtype=torch.float32)
-    if not isinstance(bundle.tokenizer, CoordTok):
-        raise TrainingError(f"{init} is no CoordTok bundle", "start without --init, or from another bundle")
+    """The objective and model of a CoordTok recipe."""
+    diffusion = DIFFUSION_SIZES[recipe.size] if recipe.name == DIFFUSION else None
+
+    def make() -> CoordTok:
+        tokenizer = CoordTok(replace(PRESETS[recipe.size], diffusion=diffusion))
+        if tokenizer.linear is not None:
+            fit_bases(_clips(index, recipe, FIT_CLIPS), tokenizer.linear, every=4)
+            tokenizer.gain.copy_(torch.tensor([tokenizer.clip_frames**0.5, 1.0, 1.0]) / COARSE)
+        return _begun(tokenizer, index, recipe)
+
+    def grow(known: CoordTok) -> CoordTok:
+        if diffusion is None or known.diffusion is not None:
+            return known
+        return _begun(grown(CoordTok(replace(known.config, diffusion=diffusion)), known), index, recipe)
+
     perceptual = find_perceptual() if any(stage.name == WHOLE_FRAMES for stage in recipe.stages) else None
     objective = CoordTokObjective(index, recipe, folder, perceptual)
-    return objective, CoordTokTraining(bundle.tokenizer.requires_grad_(True))
+    return objective, CoordTokTraining(started(CoordTok, folder, init, make, grow))
+
+
+def _begun(tokenizer: CoordTok, index: Index, recipe: Recipe) -> CoordTok:
+    """The tokenizer, whose untrained diffusion decoder, if it has one, begins with the KLT of patches."""
+    if tokenizer.diffusion is not None:
+        clip_start(tokenizer.diffusion.base_in, _clips(index, recipe, FIT_CLIPS))
+    return tokenizer

@@ -12,7 +12,6 @@ from torch import Generator, Tensor, nn
 from vtc.tokenizers.bundle import save_bundle
 from vtc.tokenizers.contract import DecodeOptions
 from vtc.tokenizers.dera import DIFFUSION_SIZES, PRESETS, STEP, DeRA
-from vtc.tokenizers.diffusion import NOISE, timesteps
 from vtc.tokenizers.keyframe import Frames, fit_linear_key
 from vtc.tokenizers.layers.patch import PATCH_TIME, patchify, to_float
 from vtc.tokenizers.layers.spectrum import spectrum
@@ -20,14 +19,13 @@ from vtc.tokenizers.teacher import AppearanceStandIn, MotionStandIn, Teacher
 from vtc.training.data import Index
 from vtc.training.objectives.card import card
 from vtc.training.objectives.figures import psnr
-from vtc.training.objectives.started import klt_start, started
+from vtc.training.objectives.flow import flow, weight_of
+from vtc.training.objectives.started import clip_start, grown, klt_start, started
 from vtc.training.recipe import Recipe, Stage
 from vtc.training.sacp import measure, project
 from vtc.training.tables import empty_context, fit_tables, training_clips
 
 APPEARANCE, MOTION = 1.0, 0.5  # the paper's weights of the alignment losses, after the projection
-ERROR_FLOOR = 4e-4  # 40 dB: errors are weighed against those of the linear start, down to this
-FULL_NOISE, LEAST_REST = 0.85, 0.1  # of the diffusion decoder, as in VTok
 FIELD_WEIGHT = 4.0  # digits are shared out as if displacements were that much larger
 FIT_CLIPS, TABLE_CLIPS = 80, 64
 PLAIN, DIFFUSION = "dera-plain", "dera-diffusion"
@@ -69,7 +67,7 @@ class DeRAObjective:
         tokenizer, clip = model.tokenizer, to_float(batch["clip"])
         latents, still, moving = tokenizer.analyse(clip)
         base = tokenizer.painting(latents)
-        weight = 1 / ((base.detach() - clip).square().mean((1, 2, 3, 4)) + ERROR_FLOOR)
+        weight = weight_of(base, clip)
         total = torch.zeros((), device=clip.device)
         parts: dict[str, Tensor] = {}
         if tokenizer.coordinate is not None:
@@ -79,13 +77,7 @@ class DeRAObjective:
             total = total + parts["coordinate"]
         if tokenizer.diffusion is not None:
             tokens = tokenizer.diffusion.reader(latents["appearance"], latents["motion"])
-            t = timesteps(len(clip), FULL_NOISE, generator, clip.device)
-            at = t.view(-1, 1, 1, 1, 1)
-            noise = torch.randn(clip.shape, generator=generator, device=clip.device)
-            z = base + at * (clip - base) + (1 - at) * NOISE * STEP * noise
-            clean, _ = tokenizer.diffusion.decoder(z, t, tokens, tokenizer.told(base))
-            error = (clean - clip).square().mean((1, 2, 3, 4)) * weight
-            parts["flow"] = (error / (1 - t).clamp_min(LEAST_REST).square()).mean()
+            parts["flow"], _ = flow(tokenizer.diffusion.decoder, clip, tokens, tokenizer.told(base), generator)
             total = total + parts["flow"]
         to_still, to_moving = self._alignments(model, clip, still, moving)
         parts |= {"align_appearance": 1 - to_still.detach(), "align_motion": 1 - to_moving.detach()}
@@ -106,19 +98,20 @@ class DeRAObjective:
         return of_still, of_moving
 
     def evaluate(self, model: nn.Module, clips: Sequence[dict[str, Tensor]]) -> dict[str, float]:
-        """PSNR (dB, of each clip's mean squared error, then averaged) of the linear painting and of the default decoder in one step; the
-        cosines of both alignments; digits that are not zero, a token."""
+        """PSNR (dB, of each clip's mean squared error, then averaged) of the linear painting, of the default decoder in one step, and of
+        the diffusion decoder where it is the second; the cosines of both alignments; digits that are not zero, a token."""
         assert isinstance(model, DeRATraining)
         rows = []
         for clip in clips:
             pixels = to_float(clip["clip"])
-            base, painted, latents = self._judged(model, pixels)
+            painted, latents = self._judged(model, pixels)
             with torch.autocast(pixels.device.type, torch.bfloat16):
                 _, still, moving = model.tokenizer.analyse(pixels)
-                aligned = [1 - float(x) for x in self._alignments(model, pixels, still, moving)]
+                to_still, to_moving = (1 - float(x) for x in self._alignments(model, pixels, still, moving))
             told = float(torch.cat(list(latents.values()), 1).ne(0).float().mean()) * model.tokenizer.config.channels
-            rows.append([psnr(base, pixels), psnr(painted, pixels), *aligned, told])
-        return dict(zip(("psnr_base", "psnr", "align_appearance", "align_motion", "digits"), np.mean(rows, 0).tolist(), strict=True))
+            row = {name: psnr(video, pixels) for name, video in painted.items()}
+            rows.append(row | {"align_appearance": to_still, "align_motion": to_moving, "digits": told})
+        return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
     def pictures(self, model: nn.Module, clips: Sequence[dict[str, Tensor]]) -> list[list[Tensor]]:
         """The last frame of each clip: source, linear painting, and the default decoder."""
@@ -126,8 +119,8 @@ class DeRAObjective:
         rows = []
         for clip in clips:
             pixels = to_float(clip["clip"])
-            base, painted, _ = self._judged(model, pixels)
-            rows.append([video[0, :, -1] for video in (pixels, base, painted)])
+            painted, _ = self._judged(model, pixels)
+            rows.append([video[0, :, -1] for video in (pixels, painted["psnr_base"], painted["psnr"])])
         return rows
 
     def export(self, model: nn.Module, path: Path, log: Callable[[str], None]) -> None:
@@ -141,12 +134,16 @@ class DeRAObjective:
         path.chmod(0o644)
         log(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")
 
-    def _judged(self, model: DeRATraining, pixels: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """The linear painting of a clip, its decoding, and its digits."""
+    def _judged(self, model: DeRATraining, pixels: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """What is painted of a clip, by the name of its figure, and its digits."""
         tokenizer, context = model.tokenizer, empty_context(pixels, STEP)
         with torch.autocast(pixels.device.type, torch.bfloat16):
             latents = tokenizer.encode(pixels, context)
-            return tokenizer.painting(latents), tokenizer.decode(latents, {}, context, DecodeOptions()), latents
+            painted = {
+                name: tokenizer.decode(latents, {}, context, DecodeOptions(decoder=decoder))
+                for name, decoder in zip(("psnr", "psnr_diffusion"), tokenizer.decoders)
+            }
+            return {"psnr_base": tokenizer.painting(latents), **painted}, latents
 
 
 def create_dera(recipe: Recipe, index: Index, folder: Path, init: Path | None) -> tuple[DeRAObjective, DeRATraining]:
@@ -160,8 +157,16 @@ def create_dera(recipe: Recipe, index: Index, folder: Path, init: Path | None) -
         start(tokenizer, list(_clips(index, recipe, FIT_CLIPS)))
         return tokenizer
 
+    def grow(known: DeRA) -> DeRA:
+        if recipe.name != DIFFUSION or known.diffusion is not None:
+            return known
+        both = grown(DeRA(replace(known.config, diffusion=DIFFUSION_SIZES[recipe.size])), known)
+        assert both.diffusion is not None
+        clip_start(both.diffusion.decoder.base_in, _clips(index, recipe, FIT_CLIPS))
+        return both
+
     objective = DeRAObjective(index, recipe, folder, projected=recipe.name != PLAIN)
-    return objective, DeRATraining(started(DeRA, folder, init, make), objective.appearance, objective.motion)
+    return objective, DeRATraining(started(DeRA, folder, init, make, grow), objective.appearance, objective.motion)
 
 
 def _clips(index: Index, recipe: Recipe, count: int) -> Iterator[Tensor]:
@@ -187,6 +192,6 @@ def start(tokenizer: DeRA, clips: Sequence[Tensor]) -> None:
     weight[: linear.field_size] = FIELD_WEIGHT
     tokenizer.motion.fit(deviation, weight)
     klt_start(tokenizer.encoder.frame_in, [patchify(clip[None, :, ::4], 1) for clip in clips])
-    decoders = [tokenizer.diffusion.decoder.base_in] if tokenizer.diffusion else []
-    for layer in (tokenizer.encoder.clip_in, *decoders):
-        klt_start(layer, [patchify(clip[None, :, : 2 * PATCH_TIME]) for clip in clips])
+    clip_start(tokenizer.encoder.clip_in, clips)
+    if tokenizer.diffusion is not None:
+        clip_start(tokenizer.diffusion.decoder.base_in, clips)

@@ -15,6 +15,7 @@ from vtc.tokenizers.onedva import OneDVA
 from vtc.training.objectives.figures import psnr
 from vtc.training.objectives.onedva import ERROR_FLOOR, OneDVAObjective, OneDVATraining, as_coded, context_of
 from vtc.training.objectives.places import coordinates_of, patches_at, scattered
+from vtc.training.objectives.started import grown
 from vtc.training.recipe import Stage
 
 SIZES = {
@@ -27,12 +28,11 @@ SIZES = {
 
 def with_coordinates(tokenizer: OneDVA, config: CoordinateConfig) -> OneDVA:
     """The tokenizer with an untrained coordinate decoder, the only part of it that may learn; as it is where it has one."""
-    grown = OneDVA(replace(tokenizer.config, coordinate=tokenizer.config.coordinate or config))
-    grown.load_state_dict({**grown.state_dict(), **tokenizer.state_dict()})
-    grown.requires_grad_(False)
-    assert grown.coordinate is not None
-    grown.coordinate.requires_grad_(True)
-    return grown
+    both = grown(OneDVA(replace(tokenizer.config, coordinate=tokenizer.config.coordinate or config)), tokenizer)
+    both.requires_grad_(False)
+    assert both.coordinate is not None
+    both.coordinate.requires_grad_(True)
+    return both
 
 
 class SecondDecoderObjective(OneDVAObjective):

@@ -17,29 +17,36 @@ from vtc.codec.quality import step_of
 from vtc.tokenizers.base import BaseConfig
 from vtc.tokenizers.bundle import save_bundle
 from vtc.tokenizers.contract import DecodeOptions, Latents
-from vtc.tokenizers.diffusion import NOISE, timesteps
 from vtc.tokenizers.keyframe import Frames, fit_linear_key, take
 from vtc.tokenizers.layers.length import training_length
-from vtc.tokenizers.layers.patch import PATCH_TIME, patchify, to_float
-from vtc.tokenizers.vtok import KEY_FINENESS, PRESETS, STILL, Coded, VTok, log_distances, quiet
+from vtc.tokenizers.layers.patch import patchify, to_float
+from vtc.tokenizers.vtok import (
+    COORDINATE_SIZES,
+    KEY_FINENESS,
+    PRESETS,
+    STILL,
+    Coded,
+    VTok,
+    log_distances,
+    quiet,
+)
 from vtc.training.data import Index
 from vtc.training.objectives.card import card
 from vtc.training.objectives.figures import logistic_bits, psnr
-from vtc.training.objectives.started import klt_start, started
+from vtc.training.objectives.flow import flow, weight_of
+from vtc.training.objectives.started import clip_start, grown, klt_start, started
 from vtc.training.recipe import Recipe, Stage
 from vtc.training.tables import empty_context, fit_tables, training_clips
 
 FIT_CLIPS, TABLE_CLIPS = 80, 48
 SEEN_FRAMES = 12
 """Of a clip in a training step, the key frame included."""
-FULL_NOISE = 0.85
-"""Most of training is for one step, the default decode."""
-LEAST_REST, ERROR_FLOOR = 0.1, 4e-4
-"""As in One-DVA: 1 - t in the weight of the velocity loss, and the error against which clips are weighed."""
 QUALITIES = (50, 20)
 """Mean and deviation of the qualities that are trained for."""
 ENOUGH = 0.5
 """Share of the training groups, by distance to the key frame, that are given less than all R tokens by the length rule."""
+COORDINATE = "vtok-coordinate"
+"""The recipe that trains the coordinate decoder as well."""
 
 
 class VTokTraining(nn.Module):
@@ -101,18 +108,11 @@ class VTokObjective:
         context = tokenizer.painting(coded)
         base = context.base
         assert base is not None
-        t = timesteps(b, FULL_NOISE, generator, device)
-        at, sigma = t.view(-1, 1, 1, 1, 1), (NOISE * width).view(-1, 1, 1, 1, 1)
-        z = base + at * (clip - base) + (1 - at) * sigma * torch.randn(clip.shape, generator=generator, device=device)
-        clean, _ = tokenizer.decoder(z, t, tokenizer.tokens(coded, tokenizer.reader), context)
-        weight = 1 / ((base.detach() - clip).square().mean((1, 2, 3, 4)) + ERROR_FLOOR)
-        error = (clean - clip).square().mean((1, 2, 3, 4))
-        flow = (error * weight / (1 - t).clamp_min(LEAST_REST).square()).mean()
+        loss, gain = flow(tokenizer.decoder, clip, tokenizer.tokens(coded, tokenizer.reader), context, generator)
+        weight = weight_of(base, clip)
         rate = (self.lagrangian * width.square() * bits / clip[0].numel() * weight).mean()
-        one = (t == 0).float()
-        gain = ((error * weight).log() * one).sum() / one.sum().clamp_min(1) * (-10 / math.log(10))
-        parts = {"flow": flow, "rate": rate, "bits": bits.mean(), "gain_db": gain, "tokens": lengths.float().mean()}
-        total = flow + rate
+        parts = {"flow": loss, "rate": rate, "bits": bits.mean(), "gain_db": gain, "tokens": lengths.float().mean()}
+        total = loss + rate
         if tokenizer.coordinate is not None:
             painted = tokenizer.coordinate.paint(tokenizer.tokens(coded, tokenizer.coordinate.reader), context, None)
             parts["coordinate"] = ((painted - clip).square().mean((1, 2, 3, 4)) * weight).mean()
@@ -120,15 +120,15 @@ class VTokObjective:
         return total, parts
 
     def evaluate(self, model: nn.Module, clips: Sequence[dict[str, Tensor]]) -> dict[str, float]:
-        """PSNR (dB, of each clip's mean squared error, then averaged) at quality 50 of the linear painting, and of one step with the
-        tokens of the length rule and with all of them; tokens a clip; their estimated bits."""
+        """PSNR (dB, of each clip's mean squared error, then averaged) at quality 50 of the linear painting, of one step with the tokens of
+        the length rule and with all of them, and of the coordinate decoder where there is one; tokens a clip; their estimated bits."""
         assert isinstance(model, VTokTraining)
         rows = []
         for clip in clips:
             pixels = to_float(clip["clip"])
-            base, painted, whole, kept, bits = self._judged(model, pixels)
-            rows.append([psnr(p, pixels) for p in (base, painted, whole)] + [kept, bits])
-        return dict(zip(("psnr_base", "psnr", "psnr_full", "tokens", "bits"), np.mean(rows, 0).tolist(), strict=True))
+            painted, kept, bits = self._judged(model, pixels)
+            rows.append({name: psnr(video, pixels) for name, video in painted.items()} | {"tokens": kept, "bits": bits})
+        return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
     def pictures(self, model: nn.Module, clips: Sequence[dict[str, Tensor]]) -> list[list[Tensor]]:
         """The last frame of each clip: source, linear painting, and one step with the tokens of the length rule."""
@@ -136,8 +136,8 @@ class VTokObjective:
         rows = []
         for clip in clips:
             pixels = to_float(clip["clip"])
-            base, painted, *_ = self._judged(model, pixels)
-            rows.append([video[0, :, -1] for video in (pixels, base, painted)])
+            painted, _, _ = self._judged(model, pixels)
+            rows.append([video[0, :, -1] for video in (pixels, painted["psnr_base"], painted["psnr"])])
         return rows
 
     def export(self, model: nn.Module, path: Path, log: Callable[[str], None]) -> None:
@@ -150,8 +150,8 @@ class VTokObjective:
         path.chmod(0o644)
         log(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")
 
-    def _judged(self, model: VTokTraining, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor, float, float]:
-        """Of one clip: linear painting, one step with the rule's tokens, one step with all, how many the rule keeps, estimated bits."""
+    def _judged(self, model: VTokTraining, pixels: Tensor) -> tuple[dict[str, Tensor], float, float]:
+        """Of one clip: what is painted, by the name of its figure; how many tokens the rule keeps; their estimated bits."""
         tokenizer = model.tokenizer
         width = pixels.new_tensor([step_of(QUALITIES[0])])
         context = empty_context(pixels, width)
@@ -162,14 +162,19 @@ class VTokObjective:
             coded = {name: values / gains[name] for name, values in symbols.items()}
             lengths = tokenizer.lengths(pixels)
             most = {name: torch.full_like(kept, tokenizer.config.residuals) for name, kept in lengths.items()}
-            painted, whole = (tokenizer.decode(coded, kept, context, DecodeOptions()) for kept in (lengths, most))
             base = tokenizer.painting(tokenizer.coded(coded, lengths, width)).base
             assert base is not None
+            ways = {"psnr": (lengths, "diffusion"), "psnr_full": (most, "diffusion")}
+            if tokenizer.coordinate is not None:
+                ways["psnr_coordinate"] = lengths, "coordinate"
+            painted = {
+                name: tokenizer.decode(coded, kept, context, DecodeOptions(decoder=decoder)) for name, (kept, decoder) in ways.items()
+            }
             residual = symbols["residual"].unflatten(1, (tokenizer.config.groups, -1))
             of_key, of_residual = model.bits(symbols["key"], residual, width)
         held = torch.arange(tokenizer.config.residuals, device=pixels.device) < lengths["residual"][..., None]
-        kept = float(tokenizer.config.spatial + lengths["residual"].sum())
-        return base, painted, whole, kept, float(of_key.sum() + (of_residual * held).sum())
+        told = float(tokenizer.config.spatial + lengths["residual"].sum())
+        return {"psnr_base": base, **painted}, told, float(of_key.sum() + (of_residual * held).sum())
 
 
 def thinned(tokenizer: VTok, clip: Tensor, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -187,13 +192,17 @@ def thinned(tokenizer: VTok, clip: Tensor, generator: Generator) -> tuple[Tensor
 
 def create_vtok(recipe: Recipe, index: Index, folder: Path, init: Path | None) -> tuple[VTokObjective, VTokTraining]:
     """The objective and model of a VTok recipe."""
+    coordinate = COORDINATE_SIZES[recipe.size] if recipe.name == COORDINATE else None
 
     def make() -> VTok:
-        tokenizer = VTok(replace(PRESETS[recipe.size], clip_frames=recipe.frames))
+        tokenizer = VTok(replace(PRESETS[recipe.size], clip_frames=recipe.frames, coordinate=coordinate))
         start(tokenizer, list(_clips(index, recipe, FIT_CLIPS)))
         return tokenizer
 
-    return VTokObjective(index, recipe, folder), VTokTraining(started(VTok, folder, init, make))
+    def grow(known: VTok) -> VTok:
+        return grown(VTok(replace(known.config, coordinate=known.config.coordinate or coordinate)), known)
+
+    return VTokObjective(index, recipe, folder), VTokTraining(started(VTok, folder, init, make, grow))
 
 
 def _clips(index: Index, recipe: Recipe, count: int) -> Iterator[Tensor]:
@@ -206,7 +215,7 @@ def start(tokenizer: VTok, clips: Sequence[Tensor]) -> None:
     fit_linear_key(clips, linear, first)
     with torch.no_grad():
         klt_start(tokenizer.encoder.patch_in, [patchify(clip[None, :, ::8], 1) for clip in clips])
-        klt_start(tokenizer.decoder.base_in, [patchify(clip[None, :, : 2 * PATCH_TIME]) for clip in clips])
+        clip_start(tokenizer.decoder.base_in, clips)
     found = []
     for clip in clips:
         times = torch.arange(clip.shape[1])[None]
