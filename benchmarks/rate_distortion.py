@@ -1,8 +1,10 @@
-"""Rate and distortion of the released bundle and of the classical codecs: the `vtc bench` commands of the published results.
+"""Rate and distortion of bundles and of the classical codecs: the `vtc bench` commands of the published results.
 
-    VTC_METRIC_WEIGHTS=models python -m benchmarks.rate_distortion --data eval
+    VTC_METRIC_WEIGHTS=models python -m benchmarks.rate_distortion --data eval --limit 9
+    VTC_METRIC_WEIGHTS=models python -m benchmarks.rate_distortion --data eval --limit 9 --models vtok-tiny,coordtok-tiny,dera-tiny
 
-All of them write into one folder and go on where they were stopped. No pictures are kept: the clips are not ours to show.
+All of them write into one folder and go on where they were stopped: the second line adds bundles to what the first one found. No pictures
+are kept: the clips are not ours to show.
 """
 
 import subprocess
@@ -13,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.common import RESULTS, Data, Model, Workers
+from benchmarks.common import RESULTS, Data, Workers
 from vtc.bench.processes import VTC
 
 ANCHORS = "x264,x265,svtav1"
@@ -21,12 +23,12 @@ ANCHORS = "x264,x265,svtav1"
 RUNS = {
     # The protocol of tokenizer papers: 16 frames, one segment, one key frame.
     "16 frames": (
-        *("--size", "128", "--frames", "16", "--limit", "18", "--codecs", f"MODEL,{ANCHORS},vp9,x265-half", "--points", "5"),
+        *("--size", "128", "--frames", "16", "--limit", "18", "--codecs", f"MODELS,{ANCHORS},vp9,x265-half", "--points", "5"),
         *("--metrics", "psnr,psnr-yuv,ssim,ms-ssim,xpsnr,feature"),
     ),
     # Whole clips, which reward prediction over seconds: by each codec's own rule for key frames, and one every 16 frames.
     "whole clips": (
-        *("--size", "128", "--frames", "all", "--crop", "top-left", "--limit", "18", "--codecs", f"MODEL,{ANCHORS}", "--points", "4"),
+        *("--size", "128", "--frames", "all", "--crop", "top-left", "--limit", "18", "--codecs", f"MODELS,{ANCHORS}", "--points", "4"),
         *("--metrics", "psnr,psnr-yuv,xpsnr"),
     ),
     "whole clips, more anchors": (
@@ -34,7 +36,7 @@ RUNS = {
         *("--points", "4", "--keyframes", "default", "--metrics", "psnr,psnr-yuv,xpsnr"),
     ),
     "256 pixels": (
-        *("--size", "256", "--frames", "16", "--limit", "9", "--codecs", f"MODEL,{ANCHORS}", "--points", "4"),
+        *("--size", "256", "--frames", "16", "--limit", "9", "--codecs", f"MODELS,{ANCHORS}", "--points", "4"),
         *("--metrics", "psnr,psnr-yuv,ssim,ms-ssim,xpsnr"),
     ),
 }
@@ -42,7 +44,7 @@ RUNS = {
 
 def main(
     data: Data,
-    model: Model = "onedva",
+    models: Annotated[str, typer.Option("--models", help="Bundles, by name or path, separated by commas.")] = "onedva",
     workers: Workers = 1,
     only: Annotated[str, typer.Option("--only", help=f"Some of: {'; '.join(RUNS)}. Separated by semicolons.")] = "; ".join(RUNS),
     limit: Annotated[int, typer.Option("--limit", help="At most so many clips, to try it out.")] = 0,
@@ -54,7 +56,7 @@ def main(
         raise typer.BadParameter(f"no run is called {unknown[0]!r}", param_hint="--only")
     failed = []
     for name in chosen:
-        words = [word.replace("MODEL", model) for word in RUNS[name]]
+        words = [word.replace("MODELS", models) for word in RUNS[name]]
         if limit:
             words += ["--limit", str(limit)]
         common = ["bench", "--dataset", "folder", "--data-root", str(data), "--out", str(out), "--pictures", "0"]

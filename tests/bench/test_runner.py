@@ -11,7 +11,7 @@ import pytest
 from tests.bench.clips import scene, write
 from tests.bench.coders import Absent, Copying, Dying, Failing, Short, black
 from vtc.bench.anchors import ANCHORS
-from vtc.bench.bundles import Bundle, group_of
+from vtc.bench.bundles import Bundle, find_bundle, group_of
 from vtc.bench.coder import Sweep
 from vtc.bench.datasets import find_clips
 from vtc.bench.log import Log
@@ -140,6 +140,13 @@ def test_equal_key_frames_are_left_out_where_they_change_nothing(data: Path, tmp
     }
     assert kinds == {16: {"default"}, 17: {"default", "16"}, None: {"default", "16"}}
     assert (group_of(16, 16), group_of(32, 16), group_of(16, 128)) == (1, 2, 1)
+
+
+def test_a_bundle_that_no_quality_changes_has_one_point() -> None:
+    sweep = Sweep(points=4, keyframes=("default", "16"))
+    dera, vtok = ([(p.keyframes, p.name) for p in find_bundle(name, "cpu").points(sweep)] for name in ("dera-tiny", "vtok-tiny"))
+    assert dera == [("default", "q50"), ("16", "q50")]  # ids, so many for every segment of 16 frames
+    assert vtok == [("default", name) for name in ("q10", "q30", "q50", "q70")]  # its segments are longer than 16 frames
 
 
 def test_pictures_show_frames_that_are_there() -> None:

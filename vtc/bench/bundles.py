@@ -6,7 +6,7 @@ Importing this does not load torch: only coding does.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import vtc
 from vtc.bench.coder import DEFAULT, Coded, Point, Sweep, spaced, stopwatch, stored
 from vtc.bench.prepare import Picture, Prepared
+from vtc.codec.options import EncodeOptions
 from vtc.codec.weights import describe, find
 from vtc.container import Reader, open_reader
 
@@ -28,7 +29,7 @@ LADDER = (10, 70)
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle, `path`, on a device. Its steps are points of their own."""
+    """A bundle, `path`, on a device. Its steps are points of their own; one whose bytes no quality changes has a single point."""
 
     path: Path
     device: str = "cpu"
@@ -46,11 +47,18 @@ class Bundle:
         """Frames of a segment."""
         return int(describe(self.path).card["config"]["clip_frames"])
 
+    @property
+    def has_quality(self) -> bool:
+        """Whether --quality changes its bytes: discrete tokens have no step."""
+        return not all(stream.get("levels") for stream in describe(self.path).card["streams"])
+
     def missing(self) -> str:
         return ""
 
     def points(self, sweep: Sweep) -> list[Point]:
-        qualities = sweep.qualities or spaced(LADDER, sweep.points)
+        qualities: Sequence[int] = sweep.qualities or spaced(LADDER, sweep.points)
+        if not self.has_quality:
+            qualities = [EncodeOptions.quality]
         # Segments stand alone at best: one that is longer than the distance asked for cannot be held against key frames so close.
         near = [k for k in sweep.keyframes if k == DEFAULT or int(k) >= self.clip_frames]
         return [

@@ -49,7 +49,7 @@ def rate_by_stream(curve: Curve, look: Look) -> Draw:
     sizes = {name: [sum(row.streams.get(name, 0) for row in point.rows) for point in curve.points] for name in names}
 
     def draw(theme: Theme) -> Figure:
-        figure, (axes,) = blank(theme, f"{look.name}: bits per pixel by stream", size=(SIZE[0], 0.95 + 0.3 * len(curve.points)))
+        figure, (axes,) = blank(theme, f"{look.name}: bits per pixel by stream", size=(SIZE[0], 1.1 + 0.3 * len(curve.points)))
         left = [0.0] * len(pixels)
         for number, (name, bytes_) in enumerate(sizes.items()):
             shade = mixed(look.colour[theme.hue], theme.paper, number / max(len(sizes), 2))
@@ -60,7 +60,8 @@ def rate_by_stream(curve: Curve, look: Look) -> Draw:
         axes.grid(visible=False, axis="y")
         axes.grid(visible=True, axis="x", color=theme.grid, linewidth=0.8)
         axes.margins(x=0.02)
-        axes.legend(loc="lower right", frameon=False, fontsize=8.5, handlelength=0.9, handleheight=0.9)
+        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(6))
+        figure.legend(loc="outside lower left", ncols=len(names), frameon=False, fontsize=8.5, handlelength=0.9, handleheight=0.9)
         return figure
 
     return draw

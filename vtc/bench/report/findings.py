@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -84,8 +85,25 @@ def _sentence(metric: str, found: Sequence[Comparison], looks: Mapping[Series, L
     for reason, group in unknown.items():
         clause = f"has no BD-rate against {listed([looks[each.anchor.series].name for each in group])}, because {reason}"
         gaps = [_gap(each, looks) for each in group if each.gap is not None]
-        clauses.append(clause + (f": at equal rate it is {listed(gaps)}" if gaps else ""))
+        clause += f": at equal rate it is {listed(gaps)}" if gaps else ""
+        beside: dict[str, list[str]] = {}
+        for each in group:
+            if each.gap is None and each.anchor.values(metric) and each.test.values(metric):
+                ours, theirs = _nearest(each)
+                beside.setdefault(ours, []).append(f"{looks[each.anchor.series].name} {theirs}")
+        clauses.append(clause + "".join(f"; it has {ours}, {listed(theirs)}" for ours, theirs in beside.items()))
     return f"By {METRICS[metric].label} it {'; it '.join(clauses)}."
+
+
+def _nearest(each: Comparison) -> tuple[str, str]:
+    """Of two curves that share no rate: the tested one's point and the anchor's that are of the nearest rates."""
+    about = METRICS[each.metric]
+    pairs = [(ours, theirs) for ours in each.test.values(each.metric) for theirs in each.anchor.values(each.metric)]
+    ours, theirs = (
+        f"{value:.{about.digits}f}{' ' + about.unit if about.unit else ''} at {rate:.3g} bpp"
+        for rate, value in min(pairs, key=lambda pair: abs(math.log(pair[0][0] / pair[1][0])))
+    )
+    return ours, theirs
 
 
 def _gap(each: Comparison, looks: Mapping[Series, Look]) -> str:
