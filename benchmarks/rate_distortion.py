@@ -7,6 +7,8 @@ All of them write into one folder and go on where they were stopped: the second 
 are kept: the clips are not ours to show.
 """
 
+import csv
+import json
 import subprocess
 import sys
 import time
@@ -17,6 +19,8 @@ import typer
 
 from benchmarks.common import RESULTS, Data, Workers
 from vtc.bench.processes import VTC
+from vtc.bench.report.findings import percent
+from vtc.codec.weights import find
 
 ANCHORS = "x264,x265,svtav1"
 
@@ -41,6 +45,14 @@ RUNS = {
     ),
 }
 
+TITLES = {
+    ("128, all frames, top-left", "default"): "whole clips, 128×128",
+    ("128, all frames, top-left", "16"): "whole clips, a key frame every 16 frames",
+    ("128, 16 frames", "default"): "16 frames, 128×128",
+    ("256, 16 frames", "default"): "16 frames, 256×256",
+}
+AGAINST = {"x264 medium": "x264 medium", "x265 medium": "x265 medium", "svtav1 6": "SVT-AV1 preset 6"}
+
 
 def main(
     data: Data,
@@ -64,8 +76,28 @@ def main(
         done = subprocess.run([*VTC, *common, *words, "--workers", str(workers)])
         print(f"{name}: {'failed' if done.returncode else 'done'} in {time.monotonic() - began:.0f} s", file=sys.stderr)
         failed += [name] if done.returncode else []
+    for name in models.split(","):
+        print(table(out, find(name).stem), end="\n\n")
     if failed:
         raise SystemExit(f"failed: {', '.join(failed)}")
+
+
+def table(folder: Path, codec: str) -> str:
+    """BD-rates by PSNR of the bundle `codec` as the README shows them; of several of that name, the one measured last."""
+    rows = map(json.loads, reversed((folder / "results.jsonl").read_text(encoding="utf-8").splitlines()))
+    bundle = next((row["bundle"] for row in rows if row["codec"] == codec), "none")
+    with (folder / "bd_rate.csv").open(encoding="utf-8", newline="") as file:
+        found = {
+            (line["protocol"], line["keyframes"], line["anchor"]): float(line["percent"]) if line["percent"] else None
+            for line in csv.DictReader(file)
+            if line["bundle"] == bundle and line["metric"] == "psnr"
+        }
+    lines = [
+        f"| bytes of {codec} at equal PSNR (BD-rate) against | {' | '.join(AGAINST.values())} |",
+        "|" + "---|" * (1 + len(AGAINST)),
+        *(f"| {title} | {' | '.join(percent(found.get((*group, anchor))) for anchor in AGAINST)} |" for group, title in TITLES.items()),
+    ]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

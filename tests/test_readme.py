@@ -26,6 +26,15 @@ def test_links_lead_somewhere() -> None:
         assert (README.parent / target).exists(), target
 
 
+def test_rates_are_those_of_the_committed_results() -> None:
+    pytest.importorskip("matplotlib", reason="reports come with the bench extra")
+    from benchmarks.common import RESULTS
+    from benchmarks.rate_distortion import table
+
+    shown = table(RESULTS / "rate_distortion", RELEASED.stem)
+    assert "%" in shown and shown in README.read_text(encoding="utf-8")
+
+
 @pytest.fixture
 def home(mini_bundle: Path, tmp_path: Path) -> dict[str, str]:
     """The environment of a newcomer: the released bundle, or a miniature in its place where there is none yet."""
