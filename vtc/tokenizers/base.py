@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from vtc.tokenizers import motion
 from vtc.tokenizers.layers.patch import PATCH_SIZE, PATCH_TIME, patchify, to_float, to_uint8, unpatchify
+from vtc.tokenizers.layers.precision import inference_dtype
 from vtc.tokenizers.overlap import Mixed, blended
 
 CONTEXT, ALONE = 0, 1
@@ -92,15 +93,16 @@ class BaseLayer(nn.Module):
     def encode(self, frames: Tensor, last: Tensor | None, step: float, search: Search = NO_SEARCH) -> BaseSegment:
         """Code a clip uint8 `[3, T, H, W]` after the decoded frame `last` uint8 `[3, H, W]` (None: it stands alone). `step` is the
         quantiser's step, in units of pixels in [-1, 1]."""
-        brightness = motion.luma(frames)
+        basis = (self.basis / (127.5 * step)).to(inference_dtype(frames.device))
         vectors: list[Tensor] = []
         symbols, decoded = [], []
         for start in range(0, frames.shape[1], PATCH_TIME):
             part = slice(start, start + PATCH_TIME)
-            slice_ = _Slice(self, patchify(to_float(frames[:, part])[None])[0, 0], step)
+            slice_ = _Slice(self, patchify(frames[None, :, part])[0, 0], step, basis)
             doubled = None if last is None else motion.double(last)
             if last is not None and doubled is not None:
-                slice_.predict(brightness[part], last, doubled, search, vectors[-1] if vectors else None)
+                slice_.predict(frames[:, part], last, doubled, search, vectors[-1] if vectors else None)
+            slice_.settle()
             v, z = slice_.told.to(torch.int16), slice_.symbols.to(torch.int16)
             decoded.append(self._decode_slice(v, z, doubled, step, slice_.mixed))
             vectors.append(v)
@@ -133,7 +135,10 @@ class BaseLayer(nn.Module):
             leaning = vectors[..., 0] == CONTEXT
             context = self._contexts(doubled, vectors[..., 1:], leaning, mixed)
             prediction = torch.where(leaning[..., None], context, self.mean)
-        patches = prediction + (symbols.float() * step) @ self.basis.T
+        patches = prediction.expand(*symbols.shape[:2], -1).clone()
+        coded = symbols.any(-1).nonzero(as_tuple=True)
+        used = symbols.flatten(0, 1).any(0).nonzero()[:, 0]
+        patches[coded] += (symbols[coded][:, used].float() * step) @ self.basis.T[used]
         return to_uint8(unpatchify(patches[None, None])[0])
 
     def _contexts(self, doubled: Tensor, vectors: Tensor, leaning: Tensor, mixed: Mixed | None) -> Tensor:
@@ -142,32 +147,31 @@ class BaseLayer(nn.Module):
         blocks = motion.fetch(doubled, vectors)
         if self.config.overlap:
             at, contexts = mixed or blended(doubled, vectors, leaning)
-            blocks[at] = contexts.to(torch.uint8)
+            blocks[at] = contexts
         return to_float(blocks.flatten(2))
 
-    def quantise(self, rest: Tensor, coefficients: Tensor, reference: int, step: float) -> tuple[Tensor, Tensor]:
-        """Cost (squared error + lagrangian step^2 bits) `[...]` and symbols `[..., C]` of differences `[..., 3072]` and their coefficients.
+    def quantise(self, energy: Tensor, u: Tensor, reference: int, step: float) -> tuple[Tensor, Tensor]:
+        """Cost (squared error + lagrangian step^2 bits) `[...]` and symbols `[..., C]` of differences whose squares sum to `energy` `[...]`
+        and whose coefficients are `u` `[..., C]`, in units of the step.
 
         Dead-zone rounding tells the token's class; under the prices of that class each symbol may then shrink by one, and the whole
         token may be dropped.
         """
         side = self.sides(step)[reference]
-        u = coefficients / step
-        size = (u.abs() + self.config.dead_zone).floor_().clamp_(max=STRUCTURAL_BOUND)
-        rows = self.symbol_rows[side][self._activity(size)]
-        smaller = (size - 1).clamp_(min=0)
         weight, magnitude = self.config.lagrangian, u.abs()
-        price = (magnitude - size).square_().add_(self.bits(rows, size), alpha=weight)
-        price_smaller = (magnitude - smaller).square_().add_(self.bits(rows, smaller), alpha=weight)
+        size = (magnitude + self.config.dead_zone).floor_().clamp_(max=STRUCTURAL_BOUND)
+        smaller = (size - 1).clamp_(min=0)
+        tables = self._tables(side, self._activity(size))
+        price = (magnitude - size).square_().add_(self.bits(tables, size), alpha=weight)
+        price_smaller = (magnitude - smaller).square_().add_(self.bits(tables, smaller), alpha=weight)
         size = torch.where(price_smaller < price, smaller, size)
         activity = self._activity(size)
-        bits = self.bits(self.symbol_rows[side][activity], size).sum(-1) + self.class_bits[side][activity]
+        bits = self.bits(self._tables(side, activity), size).sum(-1) + self.class_bits[side][activity]
         error = (magnitude - size).square_().sum(-1)
-        energy = magnitude.square().sum(-1)
-        coded, dropped = error + weight * bits, energy + weight * self.class_bits[side, 0]
+        inside = magnitude.square_().sum(-1)
+        coded, dropped = error + weight * bits, inside + weight * self.class_bits[side, 0]
         size = size * (coded < dropped)[..., None]
-        outside = rest.square().sum(-1) - energy * step * step
-        return outside + torch.minimum(coded, dropped) * step * step, size * u.sign()
+        return energy + (torch.minimum(coded, dropped) - inside) * step * step, size * u.sign()
 
     @staticmethod
     def sides(step: float) -> tuple[int, int]:
@@ -176,40 +180,67 @@ class BaseLayer(nn.Module):
         return k + CONTEXT, k + ALONE
 
     def prices(self, vectors: Tensor, symbols: Tensor, step: float) -> tuple[Tensor, Tensor]:
-        """Of `symbols [..., gh, gw, C]` with `vectors [..., gh, gw, 3]`: what each token costs, in bits, and the table of each symbol."""
-        alone = torch.tensor(self.sides(step), device=symbols.device)[vectors[..., 0].long()]
+        """Of `symbols [..., gh, gw, C]` with `vectors [..., gh, gw, 3]`: what each token costs, in bits, and the table of each symbol, for
+        `bits`."""
         size = symbols.abs()
         activity = self._activity(size)
-        rows = self.symbol_rows[alone, activity]
-        bits = self.bits(rows, size).sum(-1) * (activity > 0)
-        return bits + self.class_bits[alone, activity], rows
+        context, alone = (self._tables(side, activity) for side in self.sides(step))
+        tables = torch.where((vectors[..., :1] == CONTEXT), context, alone)
+        told = self.class_bits[torch.tensor(self.sides(step), device=symbols.device)[vectors[..., 0].long()], activity]
+        return self.bits(tables, size).sum(-1) * (activity > 0) + told, tables
 
     def _activity(self, size: Tensor) -> Tensor:
         return torch.bucketize(size.sum(-1).long(), self.class_floor, right=True) - 1
 
-    def bits(self, rows: Tensor, size: Tensor) -> Tensor:
-        """What symbols of these magnitudes cost in these tables, in bits."""
-        return self.symbol_bits.take(rows * (2 * STRUCTURAL_BOUND + 1) + (size.long() + STRUCTURAL_BOUND))
+    def _tables(self, side: int, activity: Tensor) -> Tensor:
+        """Where in all `symbol_bits` the tables of tokens of these classes `[...]` have their zeros: int32 `[..., C]`."""
+        zeros = (self.symbol_rows[side] * (2 * STRUCTURAL_BOUND + 1) + STRUCTURAL_BOUND).to(torch.int32)
+        return zeros.index_select(0, activity.flatten()).unflatten(0, activity.shape)
+
+    def bits(self, tables: Tensor, size: Tensor) -> Tensor:
+        """What symbols of these magnitudes cost in these `tables`, in bits."""
+        return self.symbol_bits.flatten().index_select(0, (tables + size.to(torch.int32)).flatten()).view(size.shape)
 
 
 class _Slice:
-    """A slice of patches `[gh, gw, 3072]` and the cheapest way to code it that is known: `told` int64 `[gh, gw, 3]` (reference, dy, dx) and
-    `symbols` `[gh, gw, C]`, at `cost` `[gh, gw]`; at first every token stands alone."""
+    """A slice of patches uint8 `[gh, gw, 3072]` and the cheapest way to code it that is known: `told` int64 `[gh, gw, 3]` (reference, dy,
+    dx) and `symbols` `[gh, gw, C]`, at `cost` `[gh, gw]`; at first every token stands alone."""
 
-    def __init__(self, base: BaseLayer, patches: Tensor, step: float) -> None:
-        self.base, self.patches, self.step = base, patches, step
-        self.coefficients = patches @ base.basis
-        alone = self.coefficients - base.mean @ base.basis
-        self.cost, self.symbols = base.quantise(patches - base.mean, alone, ALONE, step)
+    def __init__(self, base: BaseLayer, patches: Tensor, step: float, basis: Tensor) -> None:
+        """`basis`: the base layer's in units of the step for whole numbers 0..255, in the type that its products are taken in here."""
+        self.base, self.step, self.basis = base, step, basis
+        self.patches = patches.to(torch.int16)
+        self.mean = (base.mean + 1) * 127.5
+        rest = self.patches - self.mean
+        levels = rest.unflatten(-1, (3, -1)).mean(-1)  # large where a token stands alone: not to be rounded
+        textures = (rest.unflatten(-1, (3, -1)) - levels[..., None]).flatten(-2)
+        alone = self._transformed(textures) + levels @ (base.basis.unflatten(0, (3, -1)).sum(1) / (127.5 * step))
+        self.cost, self.symbols = base.quantise(_energy(rest), alone, ALONE, step)
         self.told = torch.zeros(*patches.shape[:2], 3, dtype=torch.int64, device=patches.device)
         self.told[..., 0] = ALONE
         self.mixed: Mixed | None = None
 
-    def predict(self, brightness: Tensor, last: Tensor, doubled: Tensor, search: Search, before: Tensor | None) -> None:
-        """Try no motion, the slice's own vectors and the commonest of them; then what `search` asks for. `last` and `doubled`: the frame
-        before, uint8 `[3, H, W]`, and as `motion.double` gives it; `before`: the vectors one slice before."""
+    def _transformed(self, rest: Tensor) -> Tensor:
+        """Coefficients `[..., C]`, in units of the step, of differences `[..., 3072]` of whole numbers 0..255 (exact in bfloat16)."""
+        return (rest.to(self.basis.dtype) @ self.basis).float()
+
+    def _leaning(self, rest: Tensor) -> tuple[Tensor, Tensor]:
+        """Cost and symbols of tokens whose context leaves this `rest`, int16 `[..., 3072]`."""
+        return self.base.quantise(_energy(rest), self._transformed(rest), CONTEXT, self.step)
+
+    def settle(self) -> None:
+        """Now that it is known who stands alone: their symbols with every digit."""
+        at = (self.told[..., 0] == ALONE).nonzero(as_tuple=True)
+        rest = self.patches[at] - self.mean
+        u = rest @ self.base.basis / (127.5 * self.step)
+        self.cost[at], self.symbols[at] = self.base.quantise(_energy(rest), u, ALONE, self.step)
+
+    def predict(self, frames: Tensor, last: Tensor, doubled: Tensor, search: Search, before: Tensor | None) -> None:
+        """Try no motion, the slice's own vectors and the commonest of them; then what `search` asks for. `frames`: the slice, uint8
+        `[3, 4, H, W]`; `last` and `doubled`: the frame before, uint8 `[3, H, W]`, and as `motion.double` gives it; `before`: the vectors
+        one slice before."""
         last_luma = motion.luma(last)
-        found = motion.search(brightness[list(motion.SEARCH_FRAMES)], last_luma, motion.double(last_luma[None]))
+        found = motion.search(motion.luma(frames[:, list(motion.SEARCH_FRAMES)]), last_luma, motion.double(last_luma[None]))
         self._try_still(last)
         self._try(doubled, found, VECTOR_BITS)
         self._try(doubled, found.flatten(0, 1).mode(0).values.expand_as(found), COMMON_VECTOR_BITS)
@@ -226,19 +257,13 @@ class _Slice:
 
     def _overlap(self, doubled: Tensor) -> None:
         """Now that all vectors are chosen, the symbols of those tokens whose neighbours have others, for the context as it will be."""
-        at, mixed = blended(doubled, self.told[..., 1:], self.told[..., 0] == CONTEXT)
-        self.mixed = at, mixed.to(torch.uint8)
-        context = to_float(self.mixed[1].flatten(1))
-        rest = self.coefficients[at] - context @ self.base.basis
-        self.cost[at], self.symbols[at] = self.base.quantise(self.patches[at] - context, rest, CONTEXT, self.step)
+        self.mixed = at, mixed = blended(doubled, self.told[..., 1:], self.told[..., 0] == CONTEXT)
+        self.cost[at], self.symbols[at] = self._leaning(self.patches[at] - mixed.flatten(1))
 
     def _try_still(self, last: Tensor) -> None:
-        """Refer to the last frame as it is, everywhere where that is cheaper. Of four equal frames, a quarter of the transform does."""
-        frame = patchify(to_float(last)[None, :, None], 1)[0, 0].unflatten(-1, (3, 1, -1))
-        basis = self.base.basis.unflatten(0, (3, PATCH_TIME, -1)).sum(1).flatten(0, 1)
-        rest = self.coefficients - frame.flatten(2) @ basis
-        patches = self.patches.unflatten(-1, (3, PATCH_TIME, -1))
-        price, symbols = self.base.quantise((patches - frame).flatten(2), rest, CONTEXT, self.step)
+        """Refer to the last frame as it is, everywhere where that is cheaper."""
+        frame = patchify(last[None, :, None], 1)[0, 0].unflatten(-1, (3, 1, -1))
+        price, symbols = self._leaning((self.patches.unflatten(-1, (3, PATCH_TIME, -1)) - frame).flatten(2))
         better = price < self.cost
         self.cost, self.symbols = torch.minimum(self.cost, price), torch.where(better[..., None], symbols, self.symbols)
         self.told[..., 0] = torch.where(better, CONTEXT, ALONE)
@@ -246,14 +271,17 @@ class _Slice:
     def _try(self, doubled: Tensor, vectors: Tensor, bits: float) -> None:
         """Give tokens these `vectors` `[gh, gw, 2]`, which cost so many bits, where they are others than they have, and cheaper."""
         rows, columns = at = (vectors != self.told[..., 1:]).any(-1).nonzero(as_tuple=True)
-        context = to_float(motion.fetch(doubled, vectors[at], at=(rows, columns)).flatten(1))
-        rest = self.coefficients[at] - context @ self.base.basis
-        price, symbols = self.base.quantise(self.patches[at] - context, rest, CONTEXT, self.step)
+        price, symbols = self._leaning(self.patches[at] - motion.fetch(doubled, vectors[at], at=(rows, columns)).flatten(1))
         price = price + self.base.config.lagrangian * self.step * self.step * bits
         better = price < self.cost[at]
         there = rows[better], columns[better]
         self.cost[there], self.symbols[there] = price[better], symbols[better]
         self.told[there] = F.pad(vectors[there], (1, 0), value=CONTEXT)
+
+
+def _energy(rest: Tensor) -> Tensor:
+    """Sums of squares `[...]` of differences `[..., N]` of whole numbers 0..255, in units of pixels in [-1, 1]."""
+    return torch.linalg.vector_norm(rest.float() / 127.5, dim=-1).square_()
 
 
 def fit_klt(patches: Tensor, coefficients: int) -> tuple[Tensor, Tensor]:

@@ -13,9 +13,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vtc.errors import BundleError
-from vtc.tokenizers.contract import Tokenizer, inference_dtype
+from vtc.tokenizers.contract import Tokenizer
 from vtc.tokenizers.coordtok import CoordTok, CoordTokConfig
 from vtc.tokenizers.dera import DeRA, DeRAConfig
+from vtc.tokenizers.layers.precision import inference_dtype
 from vtc.tokenizers.onedva import OneDVA, OneDVAConfig
 from vtc.tokenizers.vtok import VTok, VTokConfig
 

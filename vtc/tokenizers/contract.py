@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 
 from vtc.tokenizers.base import BaseLayer
@@ -116,11 +115,3 @@ class Tokenizer(nn.Module, ABC):
     def decode(self, latents: Latents, lengths: Lengths, context: Context, options: DecodeOptions) -> Tensor:
         """The clip from dequantised latents (symbol / gain; cut tails zero) and their kept lengths, or what a query asks of it:
         `[B, 3, len(times), factor * height, factor * width]`."""
-
-
-def inference_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the hardware multiplies it natively, else float32."""
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    native = torch.backends.cpu.get_cpu_capability().startswith("AVX512") and torch.cpu._is_avx512_bf16_supported()
-    return torch.bfloat16 if native else torch.float32

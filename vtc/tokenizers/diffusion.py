@@ -20,6 +20,7 @@ from vtc.tokenizers.layers.zero import zeroed
 
 NOISE = 0.1
 SIDE_CHANNELS = 3
+_CACHED_PIXELS = 320 * 240  # of frames that go through the convolutions together on a CPU
 _PIXEL_CHANNELS = 12  # of the map that the transformer hands to the convolutions, at half size
 
 
@@ -60,26 +61,41 @@ class Unpatchifier(nn.Module):
         self.blocks = nn.ModuleList(ResidualBlock(config.channels) for _ in range(config.blocks))
         self.outward = zeroed(nn.Conv2d(config.channels, 12, 3, padding=1))
 
-    def forward(self, hidden: Tensor, base: Tensor, noisy: Tensor, side: Tensor, level: Tensor) -> Tensor:
-        """`hidden [B, S, gh, gw, width]`, `base` and `noisy` (noise around the base in units of sigma) `[B, 3, T, H, W]`,
+    def forward(self, hidden: Tensor, base: Tensor, noisy: Tensor | None, side: Tensor, level: Tensor) -> Tensor:
+        """`hidden [B, S, gh, gw, width]`, `base` and `noisy` (noise around the base in units of sigma, None: none) `[B, 3, T, H, W]`,
         `side [B, 3, S, gh, gw]`, `level [B]`; returns what is to be added to the base, `[B, 3, T, H, W]`, in units of the step."""
         b, _, t, h, w = base.shape
         s, gh, gw = hidden.shape[1:4]
-        dtype = hidden.dtype
-        maps = self.linear(hidden).reshape(b, s, gh, gw, _PIXEL_CHANNELS, PATCH_TIME, 8, 8)
-        maps = maps.permute(0, 1, 5, 4, 2, 6, 3, 7).reshape(b * t, _PIXEL_CHANNELS, h // 2, w // 2)
-        frames = F.pixel_unshuffle(base.transpose(1, 2).to(dtype), 2)  # [B, T, 12, H/2, W/2]
-        around = torch.cat((frames[:, :1], frames, frames[:, -1:]), 1)
-        three = torch.cat((around[:, :-2], around[:, 1:-1], around[:, 2:]), 2).flatten(0, 1)
-        grain = F.pixel_unshuffle(noisy.transpose(1, 2).to(dtype), 2).flatten(0, 1)
-        told = torch.cat((side, level.view(-1, 1, 1, 1, 1).expand(-1, 1, s, gh, gw)), 1).to(dtype).transpose(1, 2)
-        told = told.repeat_interleave(PATCH_TIME, 1).flatten(0, 1).repeat_interleave(8, 2).repeat_interleave(8, 3)
-        x = torch.cat((three, grain, told, maps), 1).contiguous(memory_format=torch.channels_last)
-        x = self.inward(x)
+        dtype, grid = hidden.dtype, (s, PATCH_TIME, gh, 8, gw, 8)
+        frames = _half_size(base.to(dtype))
+        before, after = torch.cat((frames[:, :1], frames[:, :-1]), 1), torch.cat((frames[:, 1:], frames[:, -1:]), 1)
+        told = torch.cat((side, level.view(-1, 1, 1, 1, 1).expand(-1, 1, s, gh, gw)), 1).to(dtype).permute(0, 2, 3, 4, 1)
+        told = told[:, :, None, :, None, :, None].expand(b, *grid, -1)
+        maps = self.linear(hidden).reshape(b, s, gh, gw, _PIXEL_CHANNELS, PATCH_TIME, 8, 8).permute(0, 1, 5, 2, 6, 3, 7, 4)
+        seen = [before, frames, after, told, maps] if noisy is None else [before, frames, after, _half_size(noisy), told, maps]
+        pictures = [channels.reshape(b * t, h // 2, w // 2, channels.shape[-1]) for channels in seen]
+        # What no gradient needs goes through the convolutions in parts that stay in a core's cache.
+        whole = base.is_cuda or torch.is_grad_enabled()
+        size = b * t if whole else max(1, _CACHED_PIXELS // (h * w))
+        parts = zip(*(picture.split(size) for picture in pictures), strict=True)
+        out = torch.cat([self._added(torch.cat(part, -1), noisy is not None) for part in parts])
+        return out.reshape(b, t, h // 2, w // 2, 3, 2, 2).permute(0, 4, 1, 2, 5, 3, 6).reshape(b, 3, t, h, w)
+
+    def _added(self, seen: Tensor, noisy: bool) -> Tensor:
+        """Convolutions on what is seen of frames at half size, `[N, H/2, W/2, C]` to `[N, H/2, W/2, 12]`."""
+        weight = self.inward.weight
+        if not noisy:  # channels that hold nothing need not be multiplied
+            weight = torch.cat((weight[:, :36], weight[:, 48:]), 1)
+        x = F.conv2d(seen.permute(0, 3, 1, 2), weight, self.inward.bias, padding=1)
         for block in self.blocks:
             x = block(x)
-        out = F.pixel_shuffle(self.outward(F.relu(x)), 2)
-        return out.reshape(b, t, 3, h, w).transpose(1, 2)
+        return self.outward(F.relu(x)).permute(0, 2, 3, 1)
+
+
+def _half_size(clip: Tensor) -> Tensor:
+    """`[B, 3, T, H, W]` to `[B, T, H/2, W/2, 12]`: pixels of 2x2 as channels (pixel unshuffle)."""
+    b, _, t, h, w = clip.shape
+    return clip.reshape(b, 3, t, h // 2, 2, w // 2, 2).permute(0, 2, 3, 5, 1, 4, 6).reshape(b, t, h // 2, w // 2, 12)
 
 
 class DiffusionDecoder(nn.Module):
@@ -115,7 +131,7 @@ class DiffusionDecoder(nn.Module):
         x = self.base_in(patches) + self.side_in(side.to(dtype).permute(0, 2, 3, 4, 1))
         step, at = (values.view(-1, 1, 1, 1, 1) for values in (context.step, t))
         spread = at.square() + (1 - at).square()
-        noisy, start = torch.zeros_like(base, dtype=dtype), base
+        noisy, start = None, base
         if z is not None:
             noisy = torch.where(at > 0, (z - base) / (NOISE * step), 0.0)
             start = base + noisy * NOISE * step * at / spread

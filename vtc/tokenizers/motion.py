@@ -24,52 +24,51 @@ def frame_shift(vectors: Tensor, frame: int) -> Tensor:
 
 
 def double(frame: Tensor) -> Tensor:
-    """Half-pixel grid of a picture, `[C, H, W]` uint8 to `[C, 2H, 2W]` uint8: H.264's six taps (1, -5, 20, 20, -5, 1) / 32.
-
-    Integer arithmetic carried in float32 (exact), so every device gives the same bytes.
-    """
-    return interpolated(frame.float(), torch.floor).to(torch.uint8)
+    """Half-pixel grid of a picture, `[C, H, W]` uint8 to `[C, 2H, 2W]` uint8: H.264's six taps (1, -5, 20, 20, -5, 1) / 32."""
+    return interpolated(frame.to(torch.int16), lambda total: total.bitwise_right_shift_(5)).to(torch.uint8)
 
 
-def interpolated(frame: Tensor, floor: Callable[[Tensor], Tensor]) -> Tensor:
-    """`double` of whole numbers carried in float32, with a `floor` that gradients may pass."""
-    x = frame[None]
-    taps = torch.tensor([1.0, -5.0, 20.0, 20.0, -5.0, 1.0], device=frame.device)
+def interpolated(frame: Tensor, scaled: Callable[[Tensor], Tensor]) -> Tensor:
+    """`double` of whole numbers in int16, or in float32 for gradients (exact as well); `scaled` divides by 32 and rounds down."""
 
     def between(v: Tensor, axis: int) -> Tensor:
         size = v.shape[axis]
-        pad = (2, 3, 0, 0) if axis == 3 else (0, 0, 2, 3)
-        padded = F.pad(v, pad, mode="replicate")
-        total = sum(padded.narrow(axis, k, size) * float(taps[k]) for k in range(6))
-        assert isinstance(total, Tensor)
-        return floor((total + 16) / 32).clamp(0, 255)
+        padded = v.index_select(axis, torch.arange(-2, size + 3, device=v.device).clamp_(0, size - 1))
+        tap = [padded.narrow(axis, k, size) for k in range(6)]
+        total = ((tap[2] + tap[3]) * 4 - tap[1] - tap[4]) * 5 + tap[0] + tap[5]
+        return scaled(total + 16).clamp(0, 255)
 
-    rows = torch.stack((x, between(x, 2)), 3).flatten(2, 3)
-    both = torch.stack((rows, between(rows, 3)), 4).flatten(3, 4)
-    return both[0]
+    below = between(frame, 1)
+    upper = torch.stack((frame, between(frame, 2)), -1)
+    lower = torch.stack((below, between(below, 2)), -1)
+    return torch.stack((upper.flatten(-2), lower.flatten(-2)), -2).flatten(1, 2)
 
 
 def fetch(
-    doubled: Tensor, vectors: Tensor, frames: tuple[int, ...] = (0, 1, 2, 3), at: tuple[Tensor, Tensor] | None = None
+    doubled: Tensor,
+    vectors: Tensor,
+    frames: tuple[int, ...] = (0, 1, 2, 3),
+    at: tuple[Tensor, Tensor] | None = None,
+    inside: tuple[slice, slice] = (slice(None), slice(None)),
 ) -> Tensor:
-    """Displaced blocks of the last frame.
+    """Displaced blocks of the last frame, or what is `inside` some of their rows and columns.
 
     `doubled` `[C, 2H, 2W]` from `double`; `vectors` integer `[..., gh, gw, 2]`, or `[..., n, 2]` for tokens `at` (rows, columns), int64
     `[n]` each. Returns, in the type of `doubled`, `[..., gh, gw or n, C, len(frames), 16, 16]`; outside the picture its border is repeated.
     """
-    c, h2, w2 = doubled.shape
+    h2, w2 = doubled.shape[1:]
     device = doubled.device
-    inside = torch.arange(PATCH_SIDE, device=device) * 2
+    down_inside, across_inside = (2 * torch.arange(PATCH_SIDE, device=device)[part] for part in inside)
     if at is None:
         down, across = (torch.arange(size // (2 * PATCH_SIDE), device=device) for size in (h2, w2))
         at = down[:, None], across[None, :]
     y0, x0 = (2 * PATCH_SIDE * place[..., None, None] for place in at)
     shifts = torch.stack([frame_shift(vectors.long(), i) for i in frames], -1)  # [..., gh, gw, 2, F]
-    rows = (y0 + inside - shifts[..., 0, :, None]).clamp_(0, h2 - 1)  # [..., gh, gw, F, 16]
-    cols = (x0 + inside - shifts[..., 1, :, None]).clamp_(0, w2 - 1)
-    flat = rows[..., :, None] * w2 + cols[..., None, :]  # [..., gh, gw, F, 16, 16]
-    planes = doubled.reshape(c, -1)
-    return torch.stack([plane.take(flat) for plane in planes], -4)
+    rows = (y0 + down_inside - shifts[..., 0, :, None]).clamp_(0, h2 - 1)  # [..., gh, gw, F, 16]
+    cols = (x0 + across_inside - shifts[..., 1, :, None]).clamp_(0, w2 - 1)
+    flat = (rows * w2).to(torch.int32)[..., :, None] + cols.to(torch.int32)[..., None, :]  # [..., gh, gw, F, 16, 16]
+    places = flat.flatten()
+    return torch.stack([plane.index_select(0, places).view(flat.shape) for plane in doubled.flatten(1)], -4)
 
 
 def beside(vectors: Tensor) -> list[Tensor]:
@@ -81,8 +80,10 @@ def beside(vectors: Tensor) -> list[Tensor]:
 
 def luma(frames: Tensor) -> Tensor:
     """Brightness of uint8 `[3, ..., H, W]` as uint8 `[..., H, W]`: (77 R + 150 G + 29 B) / 256."""
-    r, g, b = (plane.to(torch.int32) for plane in frames)
-    return ((77 * r + 150 * g + 29 * b + 128) >> 8).to(torch.uint8)
+    total = torch.full_like(frames[0], 128, dtype=torch.int32)
+    for plane, share in zip(frames, (77, 150, 29), strict=True):
+        total.add_(plane, alpha=share)
+    return total.bitwise_right_shift_(8).to(torch.uint8)
 
 
 def search(target: Tensor, last: Tensor, doubled_luma: Tensor, frames: tuple[int, ...] = SEARCH_FRAMES) -> Tensor:
@@ -97,6 +98,7 @@ def search(target: Tensor, last: Tensor, doubled_luma: Tensor, frames: tuple[int
         .unflatten(2, (-1, PATCH_SIDE))
         .unflatten(1, (-1, PATCH_SIDE))
         .permute(1, 3, 0, 2, 4)
+        .to(torch.int16)
     )
     best = _coarse(target, last, frames)
     zero = torch.zeros_like(best)
@@ -111,7 +113,7 @@ def search(target: Tensor, last: Tensor, doubled_luma: Tensor, frames: tuple[int
 def _better(candidates: Tensor, blocks: Tensor, doubled_luma: Tensor, frames: tuple[int, ...]) -> Tensor:
     """Of `candidates [K, gh, gw, 2]` the one with the least difference to `blocks [gh, gw, F, 16, 16]`; the smaller vector at a tie."""
     got = fetch(doubled_luma, candidates, frames)[:, :, :, 0]
-    cost = (got.to(torch.int16) - blocks.to(torch.int16)).abs_().sum((-3, -2, -1), dtype=torch.int32)
+    cost = (got - blocks).abs_().sum((-3, -2, -1), dtype=torch.int32)
     cost = cost + candidates.abs().sum(-1)
     pick = cost.argmin(0)
     return candidates.gather(0, pick[None, :, :, None].expand(1, -1, -1, 2))[0]
@@ -126,11 +128,14 @@ def _coarse(target: Tensor, last: Tensor, frames: tuple[int, ...]) -> Tensor:
     padded = F.pad(ref.float()[None, None], (r, r, r, r), mode="replicate")[0, 0].to(torch.int16)
     windows = padded.unfold(0, h, 1).unfold(1, w, 1)  # [2r+1, 2r+1, h, w]: ref displaced by (r - i, r - j)
     v = torch.arange(-r, r + 1, device=ref.device)
-    cost = torch.zeros((2 * r + 1, 2 * r + 1, h // 4, w // 4), device=ref.device)
+    total = torch.zeros((2 * r + 1, 2 * r + 1, h // 4, w // 4), device=ref.device)
     for plane, i in zip(goal, frames, strict=True):
         shift = r - torch.div(v * (i + 1) + 2, 4, rounding_mode="floor")
-        difference = (windows[shift[:, None], shift[None, :]] - plane).abs_().float()
-        cost += F.avg_pool2d(difference.flatten(0, 1)[:, None], 4).unflatten(0, cost.shape[:2])[:, :, 0]
-    cost = F.avg_pool2d(F.pad(cost, (1, 1, 1, 1), mode="replicate"), 3, 1) + cost
+        low, high = int(shift.min()), int(shift.max()) + 1  # early frames have moved less: fewer displacements
+        difference = (windows[low:high, low:high] - plane).abs_()
+        rows = sum(difference[:, :, k::4] for k in range(4))
+        blocks = sum(rows[..., k::4] for k in range(4))
+        total += blocks[(shift - low)[:, None], (shift - low)[None, :]]
+    cost = F.avg_pool2d(F.pad(total, (1, 1, 1, 1), mode="replicate"), 3, 1) + total
     best = cost.flatten(0, 1).argmin(0)
     return torch.stack((v[best // (2 * r + 1)], v[best % (2 * r + 1)]), -1) * _COARSE_STEP

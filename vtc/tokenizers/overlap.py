@@ -18,25 +18,30 @@ Mixed = tuple[tuple[Tensor, Tensor], Tensor]
 WHOLE = 256
 """What the weights of a pixel sum to."""
 
+_LOW, _HIGH, _ALL = slice(PATCH_SIDE // 2), slice(PATCH_SIDE // 2, None), slice(None)
+HALVES = (_LOW, _ALL), (_ALL, _LOW), (_ALL, _HIGH), (_HIGH, _ALL)
+"""Rows and columns of a token that the neighbours above, to the left, to the right and below have a say in."""
+
 
 def weights() -> Tensor:
-    """float32 `[5, 16, 16]`, whole numbers: of a token's own vector, and of those above, to the left, to the right and below."""
+    """int32 `[4, 16, 16]`: of the neighbours above, to the left, to the right and below; what is left of `WHOLE` is the token's own."""
     ramp = (0.5 - (torch.arange(PATCH_SIDE) + 0.5) / PATCH_SIDE).clamp_(min=0)  # a half at the border, nothing from the middle on
     across, down = ramp.expand(PATCH_SIDE, -1), ramp[:, None].expand(-1, PATCH_SIDE)
     sides = torch.stack((down, across, across.flip(1), down.flip(0)))
     inner = 1 - sides.flip(0) - sides  # bilinear weights; those of the diagonal neighbours go to the token itself
-    others = (WHOLE * sides * torch.stack((inner[1], inner[0], inner[0], inner[1]))).round_()
-    return torch.cat((WHOLE - others.sum(0, keepdim=True), others))
+    return (WHOLE * sides * torch.stack((inner[1], inner[0], inner[0], inner[1]))).round_().to(torch.int32)
 
 
-def blended(
-    doubled: Tensor, vectors: Tensor, leaning: Tensor, floor: Callable[[Tensor], Tensor] = torch.floor
-) -> Mixed:
-    """Which tokens have neighbours with other vectors, (rows, columns) int64 `[n]`, and their contexts, whole numbers in float32
-    `[n, C, 4, 16, 16]`; of all others the context is what `motion.fetch` gives.
+def _shifted(total: Tensor) -> Tensor:
+    return total.bitwise_right_shift_(8)
 
-    `doubled` `[C, 2H, 2W]` from `motion.double`, `vectors` integer `[gh, gw, 2]`, `leaning` bool `[gh, gw]`: tokens that have a context.
-    All of it is exact in float32; `floor` may let gradients pass.
+
+def blended(doubled: Tensor, vectors: Tensor, leaning: Tensor, scaled: Callable[[Tensor], Tensor] = _shifted) -> Mixed:
+    """Which tokens have neighbours with other vectors, (rows, columns) int64 `[n]`, and their contexts `[n, C, 4, 16, 16]`, in the type of
+    `doubled`; of all others the context is what `motion.fetch` gives.
+
+    `doubled` `[C, 2H, 2W]` from `motion.double`, or in float32 for gradients (exact as well); `vectors` integer `[gh, gw, 2]`, `leaning`
+    bool `[gh, gw]`: tokens that have a context; `scaled` divides by `WHOLE` and rounds down.
     """
     vectors = vectors.long()
     known = zip(motion.beside(vectors), motion.beside(leaning[..., None].long()), strict=True)
@@ -44,7 +49,10 @@ def blended(
     mixed = leaning & torch.stack([(other != vectors).any(-1) for other in others]).any(0)
     rows, columns = mixed.nonzero(as_tuple=True)
     at = rows, columns
-    share = weights().to(doubled.device)
-    total = sum(motion.fetch(doubled, field[mixed], at=at).float() * part for part, field in zip(share, (vectors, *others), strict=True))
-    assert isinstance(total, Tensor)
-    return at, floor((total + WHOLE // 2) / WHOLE)
+    own = motion.fetch(doubled, vectors[mixed], at=at)
+    wide = own if own.is_floating_point() else own.to(torch.int32)
+    pulled = torch.zeros_like(wide)
+    for share, (down, across), field in zip(weights().to(doubled.device), HALVES, others, strict=True):
+        there = motion.fetch(doubled, field[mixed], at=at, inside=(down, across))
+        pulled[..., down, across] += (there - wide[..., down, across]) * share[down, across]
+    return at, (wide + scaled(pulled + WHOLE // 2)).to(doubled.dtype)

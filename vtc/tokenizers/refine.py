@@ -17,7 +17,7 @@ from torch import Tensor
 from vtc.tokenizers import motion
 from vtc.tokenizers.base import CONTEXT, STRUCTURAL_BOUND, BaseLayer, BaseSegment
 from vtc.tokenizers.layers.patch import unpatchify
-from vtc.tokenizers.overlap import blended
+from vtc.tokenizers.overlap import WHOLE, blended
 
 Score = Callable[[Tensor, Tensor], tuple[float, Tensor]]
 """From the base picture, whole numbers 0..255 in float `[3, T, H, W]`, and what is told of its tokens to the squared error of the decoded
@@ -61,14 +61,14 @@ class _State:
 
     base: BaseLayer
     symbols: Tensor
-    rows: Tensor
+    tables: Tensor
     gradient: Tensor
     cost: float
     step: float
 
     @staticmethod
     def of(base: BaseLayer, vectors: Tensor, symbols: Tensor, last: Tensor | None, step: float, score: Score) -> "_State":
-        bits, rows = base.prices(vectors, symbols, step)
+        bits, tables = base.prices(vectors, symbols, step)
         with torch.enable_grad():
             free = symbols.clone().requires_grad_()
             picture = decode(base, vectors, free, last, step)
@@ -76,7 +76,7 @@ class _State:
             (gradient,) = torch.autograd.grad(picture, free, slope)
         # numpy's sum does not depend on the number of threads.
         cost = error + base.config.lagrangian * step * step * float(np.sum(bits.cpu().numpy(), dtype=np.float64))
-        return _State(base, symbols, rows, gradient, cost, step)
+        return _State(base, symbols, tables, gradient, cost, step)
 
     def moved(self, number: int, stiffness: float) -> tuple[Tensor, float]:
         """The symbols with the best moves of slice `number` made, and how much less that should cost: 0 where nothing pays.
@@ -84,15 +84,15 @@ class _State:
         A move by one changes the cost by the gradient, plus `stiffness` step^2 (an orthonormal basis makes that the squared error of
         the move itself), plus what the other symbol costs more.
         """
-        symbols, gradient, rows = self.symbols[number], self.gradient[number], self.rows[number]
+        symbols, gradient, tables = self.symbols[number], self.gradient[number], self.tables[number]
         weight = self.base.config.lagrangian * self.step * self.step
         size = symbols.abs()
         sign = torch.where(symbols == 0, -gradient.sign(), symbols.sign())
-        price = self.base.bits(rows, size)
+        price = self.base.bits(tables, size)
         larger, smaller = (size + 1).clamp(max=STRUCTURAL_BOUND), (size - 1).clamp(min=0)
         own = stiffness * self.step * self.step
-        grow = own + gradient * sign + weight * (self.base.bits(rows, larger) - price)
-        shrink = own - gradient * sign + weight * (self.base.bits(rows, smaller) - price)
+        grow = own + gradient * sign + weight * (self.base.bits(tables, larger) - price)
+        shrink = own - gradient * sign + weight * (self.base.bits(tables, smaller) - price)
         # Nothing grows in an empty token, whose first symbol would cost a class, nor beyond the bound.
         may_grow = (size.sum(-1, keepdim=True) > 0) & (larger > size)
         grow = grow.masked_fill(~may_grow, torch.inf)
@@ -115,11 +115,11 @@ def decode(base: BaseLayer, vectors: Tensor, symbols: Tensor, last: Tensor | Non
     for told, z in zip(vectors.long(), symbols, strict=True):
         prediction = base.mean
         if shown is not None:
-            doubled = motion.interpolated(shown, _floor)
+            doubled = motion.interpolated(shown, lambda total: _floor(total / 32))
             leaning = told[..., 0] == CONTEXT
             blocks = motion.fetch(doubled, told[..., 1:])
             if base.config.overlap:
-                blocks = blocks.index_put(*blended(doubled, told[..., 1:], leaning, _floor))
+                blocks = blocks.index_put(*blended(doubled, told[..., 1:], leaning, lambda total: _floor(total / WHOLE)))
             prediction = torch.where(leaning[..., None], blocks.flatten(2) * (1 / 127.5) - 1, base.mean)
         patches = prediction + (z * step) @ base.basis.T
         picture = (unpatchify(patches[None, None])[0] + 1) * 127.5
