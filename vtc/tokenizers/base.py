@@ -218,19 +218,20 @@ class _Slice:
         self.cost, self.symbols = base.quantise(_energy(rest), alone, ALONE, step)
         self.told = torch.zeros(*patches.shape[:2], 3, dtype=torch.int64, device=patches.device)
         self.told[..., 0] = ALONE
+        self.missed = torch.full_like(self.cost, torch.inf)  # what the context leaves, before anything is coded
         self.mixed: Mixed | None = None
 
     def _transformed(self, rest: Tensor) -> Tensor:
         """Coefficients `[..., C]`, in units of the step, of differences `[..., 3072]` of whole numbers 0..255 (exact in bfloat16)."""
         return (rest.to(self.basis.dtype) @ self.basis).float()
 
-    def _leaning(self, rest: Tensor) -> tuple[Tensor, Tensor]:
-        """Cost and symbols of tokens whose context leaves this `rest`, int16 `[..., 3072]`."""
-        return self.base.quantise(_energy(rest), self._transformed(rest), CONTEXT, self.step)
+    def _leaning(self, rest: Tensor, energy: Tensor) -> tuple[Tensor, Tensor]:
+        """Cost and symbols of tokens whose context leaves this `rest`, int16 `[..., 3072]`, of this `energy` `[...]`."""
+        return self.base.quantise(energy, self._transformed(rest), CONTEXT, self.step)
 
     def settle(self) -> None:
         """Now that it is known who stands alone: their symbols with every digit."""
-        at = (self.told[..., 0] == ALONE).nonzero(as_tuple=True)
+        at = _places(self.told[..., 0] == ALONE)
         rest = self.patches[at] - self.mean
         u = rest @ self.base.basis / (127.5 * self.step)
         self.cost[at], self.symbols[at] = self.base.quantise(_energy(rest), u, ALONE, self.step)
@@ -258,25 +259,38 @@ class _Slice:
     def _overlap(self, doubled: Tensor) -> None:
         """Now that all vectors are chosen, the symbols of those tokens whose neighbours have others, for the context as it will be."""
         self.mixed = at, mixed = blended(doubled, self.told[..., 1:], self.told[..., 0] == CONTEXT)
-        self.cost[at], self.symbols[at] = self._leaning(self.patches[at] - mixed.flatten(1))
+        rest = self.patches[at] - mixed.flatten(1)
+        self.cost[at], self.symbols[at] = self._leaning(rest, _energy(rest))
 
     def _try_still(self, last: Tensor) -> None:
         """Refer to the last frame as it is, everywhere where that is cheaper."""
         frame = patchify(last[None, :, None], 1)[0, 0].unflatten(-1, (3, 1, -1))
-        price, symbols = self._leaning((self.patches.unflatten(-1, (3, PATCH_TIME, -1)) - frame).flatten(2))
+        rest = (self.patches.unflatten(-1, (3, PATCH_TIME, -1)) - frame).flatten(2)
+        self.missed = _energy(rest)
+        price, symbols = self._leaning(rest, self.missed)
         better = price < self.cost
         self.cost, self.symbols = torch.minimum(self.cost, price), torch.where(better[..., None], symbols, self.symbols)
         self.told[..., 0] = torch.where(better, CONTEXT, ALONE)
 
     def _try(self, doubled: Tensor, vectors: Tensor, bits: float) -> None:
         """Give tokens these `vectors` `[gh, gw, 2]`, which cost so many bits, where they are others than they have, and cheaper."""
-        rows, columns = at = (vectors != self.told[..., 1:]).any(-1).nonzero(as_tuple=True)
-        price, symbols = self._leaning(self.patches[at] - motion.fetch(doubled, vectors[at], at=(rows, columns)).flatten(1))
+        at = _places((vectors != self.told[..., 1:]).any(-1))
+        rest = self.patches[at] - motion.fetch(doubled, vectors[at], at=at).flatten(1)
+        missed = _energy(rest)
+        promising = missed < self.missed[at]  # what is no nearer to the pixels is hardly ever cheaper
+        at, rest, missed = (at[0][promising], at[1][promising]), rest[promising], missed[promising]
+        price, symbols = self._leaning(rest, missed)
         price = price + self.base.config.lagrangian * self.step * self.step * bits
         better = price < self.cost[at]
-        there = rows[better], columns[better]
-        self.cost[there], self.symbols[there] = price[better], symbols[better]
+        there = at[0][better], at[1][better]
+        self.cost[there], self.symbols[there], self.missed[there] = price[better], symbols[better], missed[better]
         self.told[there] = F.pad(vectors[there], (1, 0), value=CONTEXT)
+
+
+def _places(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows and columns, int64 `[n]`, where a mask `[gh, gw]` is true."""
+    rows, columns = mask.nonzero(as_tuple=True)
+    return rows, columns
 
 
 def _energy(rest: Tensor) -> Tensor:
