@@ -24,7 +24,7 @@ from vtc.tokenizers.base import NO_SEARCH, STRUCTURAL_BOUND, BaseLayer, BaseSegm
 from vtc.tokenizers.bundle import load_bundle
 from vtc.tokenizers.contract import Tokenizer
 
-_PATIENCE = 0.0002
+_PATIENCE = 0.00005
 """Seconds that a thread may keep the interpreter while others wait; Python's 0.005 are as long as a dozen small operations."""
 
 

@@ -57,7 +57,7 @@ class VectorModel:
         if min(self.weights.min(), kernels.min()) < 0 or floor.min() < 1:
             raise BundleError(f"context tables of stream {spec.name}: a weight is below what it must be")
         values = np.arange(-spec.bound, spec.bound + 1)
-        self.spread = kernels[:, :, np.abs(values[:, None] - values)]  # [2, 2, A, A]
+        self.spread = kernels[:, :, np.abs(values[:, None] - values)].reshape(2, 2 * len(values), len(values))  # [2, 2 A, A]
         self.floor = floor[:, np.abs(values)]
         most = self.weights.max((0, 1)).sum() * self.spread.sum(-1).max() + self.floor.sum(-1).max()
         if most > MAX_TOTAL:
@@ -143,12 +143,10 @@ class _Slice:
         kinds, vectors = self.sight(at)
         how = np.where(vectors[..., 0] == found, RIGHT, OTHER) if axis else np.full(kinds.shape, FIRST)
         weights = np.where(kinds == MOVES, model.weights[how, number, np.arange(SIGHT)], 0)
-        places = np.arange(len(at))[:, None] * width + vectors[..., axis] + model.spec.bound
-        total = np.tile(model.floor[axis], (len(at), 1))
-        for part, those in enumerate((slice(0, NEAR), slice(NEAR, SIGHT))):
-            votes = np.bincount(places[:, those].ravel(), weights[:, those].ravel(), minlength=len(at) * width)
-            total += votes.reshape(-1, width).astype(np.float32) @ model.spread[axis, part]
-        return total.astype(np.float64)
+        part = (np.arange(SIGHT) >= NEAR) * width  # votes of now and of before are spread apart
+        places = np.arange(len(at))[:, None] * (2 * width) + part + vectors[..., axis] + model.spec.bound
+        votes = np.bincount(places.ravel(), weights.ravel(), minlength=len(at) * 2 * width).reshape(-1, 2 * width)
+        return (votes.astype(np.float32) @ model.spread[axis] + model.floor[axis]).astype(np.float64)
 
 
 def in_sight(grid: Grid, at: Ints, now: tuple[Ints, Ints], before: tuple[Ints, Ints]) -> tuple[Ints, Ints]:

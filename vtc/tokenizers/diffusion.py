@@ -149,7 +149,7 @@ class DiffusionDecoder(nn.Module):
         n = grid[0] * grid[1] * grid[2]
         hidden = self.norm(x[:, :n]).unflatten(1, grid)
         added = self.unpatchifier(hidden, base, noisy, side, level)
-        return start + step * (1 - at) / spread.sqrt() * added.float(), middle[:, :n]
+        return torch.addcmul(start, step * (1 - at) / spread.sqrt(), added.float()), middle[:, :n]
 
     def sample(self, tokens: Tensor, context: Context, steps: int, noise: Tensor | None) -> Tensor:
         """Euler's method over `steps` equal steps; `noise` is needed for more than one."""
