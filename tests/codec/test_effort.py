@@ -74,7 +74,7 @@ def test_what_stays_is_coded_finely_once(tmp_path: Path) -> None:
     noise = torch.randint(0, 256, (3, 32, 48, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     scales = LEVELS[2].scales
     found = [first_step(model.base, clip[:, :16], clip[:, 16:], 0.63, 9, scales) for clip in (still, noise)]
-    assert found[0] < 0.63 == pytest.approx(found[1])
+    assert found[0] < found[1]
     path = tmp_path / "still.mkv"
     with open_sink(path, SinkInfo(64, 48, Fraction(1, 25), Fraction(25)), codec="ffv1") as sink:
         for number in range(48):

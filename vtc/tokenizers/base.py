@@ -18,6 +18,7 @@ from vtc.tokenizers.overlap import Mixed, blended
 
 CONTEXT, ALONE = 0, 1
 STRUCTURAL_BOUND = 255
+_LARGE = 32  # coefficients, the first, that lose too much when they are rounded to bfloat16
 VECTOR_BITS = 9.0  # what a vector of its own costs, about
 COMMON_VECTOR_BITS = 4.0  # and the slice's commonest one
 STEP_EDGES = (0.5, 0.9, 1.5)  # symbols have other statistics at other steps
@@ -93,7 +94,8 @@ class BaseLayer(nn.Module):
     def encode(self, frames: Tensor, last: Tensor | None, step: float, search: Search = NO_SEARCH) -> BaseSegment:
         """Code a clip uint8 `[3, T, H, W]` after the decoded frame `last` uint8 `[3, H, W]` (None: it stands alone). `step` is the
         quantiser's step, in units of pixels in [-1, 1]."""
-        basis = (self.basis / (127.5 * step)).to(inference_dtype(frames.device))
+        scaled = self.basis / (127.5 * step)
+        basis = scaled[:, :_LARGE].contiguous(), scaled[:, _LARGE:].to(inference_dtype(frames.device))
         vectors: list[Tensor] = []
         symbols, decoded = [], []
         for start in range(0, frames.shape[1], PATCH_TIME):
@@ -102,7 +104,6 @@ class BaseLayer(nn.Module):
             doubled = None if last is None else motion.double(last)
             if last is not None and doubled is not None:
                 slice_.predict(frames[:, part], last, doubled, search, vectors[-1] if vectors else None)
-            slice_.settle()
             v, z = slice_.told.to(torch.int16), slice_.symbols.to(torch.int16)
             decoded.append(self._decode_slice(v, z, doubled, step, slice_.mixed))
             vectors.append(v)
@@ -206,35 +207,22 @@ class _Slice:
     """A slice of patches uint8 `[gh, gw, 3072]` and the cheapest way to code it that is known: `told` int64 `[gh, gw, 3]` (reference, dy,
     dx) and `symbols` `[gh, gw, C]`, at `cost` `[gh, gw]`; at first every token stands alone."""
 
-    def __init__(self, base: BaseLayer, patches: Tensor, step: float, basis: Tensor) -> None:
-        """`basis`: the base layer's in units of the step for whole numbers 0..255, in the type that its products are taken in here."""
-        self.base, self.step, self.basis = base, step, basis
+    def __init__(self, base: BaseLayer, patches: Tensor, step: float, basis: tuple[Tensor, Tensor]) -> None:
+        """`basis`: from numbers 0..255 to units of the step, the first coefficients (the large ones) exact, the others for speed."""
+        self.base, self.step, (self.first, self.others) = base, step, basis
         self.patches = patches.to(torch.int16)
-        self.mean = (base.mean + 1) * 127.5
-        rest = self.patches - self.mean
-        levels = rest.unflatten(-1, (3, -1)).mean(-1)  # large where a token stands alone: not to be rounded
-        textures = (rest.unflatten(-1, (3, -1)) - levels[..., None]).flatten(-2)
-        alone = self._transformed(textures) + levels @ (base.basis.unflatten(0, (3, -1)).sum(1) / (127.5 * step))
-        self.cost, self.symbols = base.quantise(_energy(rest), alone, ALONE, step)
+        rest = self.patches - (base.mean + 1) * 127.5
+        self.cost, self.symbols = self._priced(rest, _energy(rest), ALONE)
         self.told = torch.zeros(*patches.shape[:2], 3, dtype=torch.int64, device=patches.device)
         self.told[..., 0] = ALONE
         self.missed = torch.full_like(self.cost, torch.inf)  # what the context leaves, before anything is coded
         self.mixed: Mixed | None = None
 
-    def _transformed(self, rest: Tensor) -> Tensor:
-        """Coefficients `[..., C]`, in units of the step, of differences `[..., 3072]` of whole numbers 0..255 (exact in bfloat16)."""
-        return (rest.to(self.basis.dtype) @ self.basis).float()
-
-    def _leaning(self, rest: Tensor, energy: Tensor) -> tuple[Tensor, Tensor]:
-        """Cost and symbols of tokens whose context leaves this `rest`, int16 `[..., 3072]`, of this `energy` `[...]`."""
-        return self.base.quantise(energy, self._transformed(rest), CONTEXT, self.step)
-
-    def settle(self) -> None:
-        """Now that it is known who stands alone: their symbols with every digit."""
-        at = _places(self.told[..., 0] == ALONE)
-        rest = self.patches[at] - self.mean
-        u = rest @ self.base.basis / (127.5 * self.step)
-        self.cost[at], self.symbols[at] = self.base.quantise(_energy(rest), u, ALONE, self.step)
+    def _priced(self, rest: Tensor, energy: Tensor, reference: int) -> tuple[Tensor, Tensor]:
+        """Cost and symbols of tokens of which a `reference` leaves this `rest`, float `[..., 3072]` in numbers of 0..255, of this
+        `energy`."""
+        u = torch.cat((rest @ self.first, (rest.to(self.others.dtype) @ self.others).float()), -1)
+        return self.base.quantise(energy, u, reference, self.step)
 
     def predict(self, frames: Tensor, last: Tensor, doubled: Tensor, search: Search, before: Tensor | None) -> None:
         """Try no motion, the slice's own vectors and the commonest of them; then what `search` asks for. `frames`: the slice, uint8
@@ -259,15 +247,15 @@ class _Slice:
     def _overlap(self, doubled: Tensor) -> None:
         """Now that all vectors are chosen, the symbols of those tokens whose neighbours have others, for the context as it will be."""
         self.mixed = at, mixed = blended(doubled, self.told[..., 1:], self.told[..., 0] == CONTEXT)
-        rest = self.patches[at] - mixed.flatten(1)
-        self.cost[at], self.symbols[at] = self._leaning(rest, _energy(rest))
+        rest = (self.patches[at] - mixed.flatten(1)).float()
+        self.cost[at], self.symbols[at] = self._priced(rest, _energy(rest), CONTEXT)
 
     def _try_still(self, last: Tensor) -> None:
         """Refer to the last frame as it is, everywhere where that is cheaper."""
         frame = patchify(last[None, :, None], 1)[0, 0].unflatten(-1, (3, 1, -1))
-        rest = (self.patches.unflatten(-1, (3, PATCH_TIME, -1)) - frame).flatten(2)
+        rest = (self.patches.unflatten(-1, (3, PATCH_TIME, -1)) - frame).flatten(2).float()
         self.missed = _energy(rest)
-        price, symbols = self._leaning(rest, self.missed)
+        price, symbols = self._priced(rest, self.missed, CONTEXT)
         better = price < self.cost
         self.cost, self.symbols = torch.minimum(self.cost, price), torch.where(better[..., None], symbols, self.symbols)
         self.told[..., 0] = torch.where(better, CONTEXT, ALONE)
@@ -275,11 +263,11 @@ class _Slice:
     def _try(self, doubled: Tensor, vectors: Tensor, bits: float) -> None:
         """Give tokens these `vectors` `[gh, gw, 2]`, which cost so many bits, where they are others than they have, and cheaper."""
         at = _places((vectors != self.told[..., 1:]).any(-1))
-        rest = self.patches[at] - motion.fetch(doubled, vectors[at], at=at).flatten(1)
+        rest = (self.patches[at] - motion.fetch(doubled, vectors[at], at=at).flatten(1)).float()
         missed = _energy(rest)
         promising = missed < self.missed[at]  # what is no nearer to the pixels is hardly ever cheaper
         at, rest, missed = (at[0][promising], at[1][promising]), rest[promising], missed[promising]
-        price, symbols = self._leaning(rest, missed)
+        price, symbols = self._priced(rest, missed, CONTEXT)
         price = price + self.base.config.lagrangian * self.step * self.step * bits
         better = price < self.cost[at]
         there = at[0][better], at[1][better]
@@ -294,8 +282,8 @@ def _places(mask: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _energy(rest: Tensor) -> Tensor:
-    """Sums of squares `[...]` of differences `[..., N]` of whole numbers 0..255, in units of pixels in [-1, 1]."""
-    return torch.linalg.vector_norm(rest.float() / 127.5, dim=-1).square_()
+    """Sums of squares `[...]` of differences `[..., N]` in numbers of 0..255, in units of pixels in [-1, 1]."""
+    return torch.linalg.vector_norm(rest, dim=-1).div_(127.5).square_()
 
 
 def fit_klt(patches: Tensor, coefficients: int) -> tuple[Tensor, Tensor]:
