@@ -128,33 +128,20 @@ class Encoding:
     def _base(self, works: Iterable[_Work]) -> Iterator[_Work]:
         """The base layer, clip after clip: each leans on the last decoded frame of the one before, unless a group begins."""
         last: torch.Tensor | None = None
-        for work, after in self._with_next(works):
-            if self.model.base is not None and after is not None and after.clip.leans and not work.clip.leans:
-                clips_ = work.pixels.to(self.model.device), after.pixels.to(self.model.device)
-                step = first_step(self.model.base, *clips_, self.step, self._group_of(work), self.effort.scales)
-                work = replace(work, step=step)
+        for work in works:
             based = self._based(work, last if work.clip.leans else None)
+            if self.model.base is not None and not work.clip.leans and self._group_of(work) > 1:
+                step = first_step(self.model.base, based.symbols, based.step)
+                if step < based.step:
+                    based = self._based(replace(work, step=step), None)
             last = based.ground.frames[:, -1] if based.ground is not None else None
             yield based
 
     def _group_of(self, first: _Work) -> int:
-        """Segments of the group that begins with `first`, which is not the last one: fewer near the end, where the source tells that."""
+        """Segments of the group that begins with `first`: fewer near the end, where the source tells that."""
         frames = self.info.frame_estimate
         left = self.group if frames is None else -(-frames // self.model.clip_frames) - first.number
-        return max(2, min(self.group, left))
-
-    def _with_next(self, works: Iterable[_Work]) -> Iterator[tuple[_Work, _Work | None]]:
-        """Every segment; together with the one behind it, which is then in memory too, where the effort looks ahead."""
-        held: _Work | None = None
-        for work in works:
-            if not self.effort.scales:
-                yield work, None
-                continue
-            if held is not None:
-                yield held, work
-            held = work
-        if held is not None:
-            yield held, None
+        return min(self.group, left)
 
     def _based(self, work: _Work, last: torch.Tensor | None) -> _Work:
         """With a coarser step where the finest ones would need symbols beyond their bound (white walls, say): a clipped symbol is a flat
