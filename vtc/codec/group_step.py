@@ -4,7 +4,6 @@ What is coded finely once need not be coded again where nothing moves, and every
 quantiser than P frames, and its macroblock tree blocks that are referred to; here one step serves a whole segment. The rule is ours.)
 """
 
-import numpy as np
 import torch
 
 from vtc.codec.quality import stored
@@ -23,8 +22,8 @@ def first_step(base: BaseLayer, symbols: Symbols, step: float) -> float:
     motion, structural = (torch.from_numpy(symbols.arrays[name]).to(base.basis.device) for name in ("motion", "structural"))
     prices, _ = base.prices(motion, structural, step)
     moving = motion[..., 1:].any(-1)
-    first, *others = np.sum((prices + VECTOR_BITS * moving).cpu().numpy(), (1, 2), dtype=np.float64).tolist()
-    if not others:
+    bits = (prices + VECTOR_BITS * moving).double().cpu().numpy().sum((1, 2))  # numpy's sums do not depend on the number of threads
+    if len(bits) < 2:
         return step
-    ratio = first / (sum(others) / len(others) + 1.0)
+    ratio = float(bits[0] / (bits[1:].mean() + 1.0))
     return stored(step * min(1.0, max(FINEST, (MOVING / max(ratio, 1e-9)) ** 0.5)))
