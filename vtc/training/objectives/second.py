@@ -1,25 +1,30 @@
 """Training a second decoder for One-DVA: the coordinate decoder learns to add to the base picture, all else rests."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
+from vtc.tokenizers.bundle import Bundle, save_bundle
 from vtc.tokenizers.contract import Context, DecodeOptions
 from vtc.tokenizers.coordinate import CoordinateConfig
 from vtc.tokenizers.layers.length import training_length
 from vtc.tokenizers.layers.patch import to_float
 from vtc.tokenizers.onedva import OneDVA
+from vtc.training.data import Index
+from vtc.training.objectives.base_fit import BaseFit
+from vtc.training.objectives.card import card
 from vtc.training.objectives.figures import psnr
 from vtc.training.objectives.onedva import ERROR_FLOOR, OneDVAObjective, OneDVATraining, as_coded, context_of
 from vtc.training.objectives.places import coordinates_of, patches_at, scattered
 from vtc.training.objectives.started import grown
-from vtc.training.recipe import Stage
+from vtc.training.recipe import Recipe, Stage
 
 SIZES = {
-    "tiny": CoordinateConfig(width=64, heads=2, depth=1),
+    "tiny": CoordinateConfig(width=32, heads=2, depth=1),
     "small": CoordinateConfig(width=256, heads=4, depth=4),
     "base": CoordinateConfig(width=512, heads=8, depth=6),
 }
@@ -36,7 +41,23 @@ def with_coordinates(tokenizer: OneDVA, config: CoordinateConfig) -> OneDVA:
 
 
 class SecondDecoderObjective(OneDVAObjective):
-    """Squared error at random coordinates, relative to that of the base picture, from latents as a file holds them."""
+    """Squared error at random coordinates, relative to that of the base picture, from latents as a file holds them. All that is in the
+    `bundle` that gets the decoder stays as it is, so that it reads the other's files."""
+
+    def __init__(self, bundle: Bundle, fit: BaseFit, index: Index, recipe: Recipe, folder: Path) -> None:
+        super().__init__(bundle.tokenizer.base, fit, index, recipe, folder)
+        self.bundle = bundle
+
+    def export(self, model: nn.Module, path: Path, log: Callable[[str], None]) -> None:
+        """Write the bundle: that which was given, with the second decoder."""
+        assert isinstance(model, OneDVATraining)
+        own = self.bundle.card
+        told = {**own, "coordinate": card(self.recipe, self.index, self.folder)}
+        told["reads"] = [*own.get("reads", []), self.bundle.identity.hex()]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_bundle(path, model.tokenizer, self.bundle.entropy, told)
+        path.chmod(0o644)
+        log(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")
 
     def loss(
         self, model: nn.Module, batch: dict[str, Tensor], stage: Stage, generator: Generator, step: int

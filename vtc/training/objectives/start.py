@@ -53,7 +53,7 @@ def create_onedva(
         model = OneDVATraining(tokenizer)
         for parameter in (model.log_scale, *model.to_structural.parameters(), *model.to_teacher.parameters()):
             parameter.requires_grad_(False)
-        return SecondDecoderObjective(tokenizer.base, fit, index, recipe, folder), model
+        return SecondDecoderObjective(bundle, fit, index, recipe, folder), model
     tokenizer = bundle.tokenizer.requires_grad_(True)
     return OneDVAObjective(tokenizer.base, fit, index, recipe, folder), OneDVATraining(tokenizer)
 
