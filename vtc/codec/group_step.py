@@ -7,7 +7,7 @@ quantiser than P frames, and its macroblock tree blocks that are referred to; he
 import torch
 
 from vtc.codec.quality import stored
-from vtc.codec.streams import Symbols
+from vtc.codec.streams import BASE_STREAMS, Symbols
 from vtc.tokenizers.base import VECTOR_BITS, BaseLayer
 
 MOVING = 2.5
@@ -19,7 +19,7 @@ FINEST = 0.4
 def first_step(base: BaseLayer, symbols: Symbols, step: float) -> float:
     """The step for the segment that begins a group, from its base layer's `symbols` at the group's `step`: finer with the square root of
     how many times as many bits its first slice takes as the others."""
-    motion, structural = (torch.from_numpy(symbols.arrays[name]).to(base.basis.device) for name in ("motion", "structural"))
+    motion, structural = (torch.from_numpy(symbols.arrays[name]).to(base.basis.device) for name in BASE_STREAMS)
     prices, _ = base.prices(motion, structural, step)
     moving = motion[..., 1:].any(-1)
     bits = (prices + VECTOR_BITS * moving).double().cpu().numpy().sum((1, 2))  # numpy's sums do not depend on the number of threads
