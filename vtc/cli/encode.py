@@ -66,7 +66,7 @@ def encode(
             metavar="0..4",
             min=0,
             max=4,
-            help="Spend time on bytes. 1: more vectors. 2: many more, and a finer step where a group begins, if that pays. "
+            help="Spend time on bytes. 1: more vectors. 2: many more. "
             "3 and 4: symbols refined by gradients through the decoder, in 12 and 48 steps a segment.",
         ),
     ] = 0,
