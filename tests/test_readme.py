@@ -1,13 +1,12 @@
 """The README's examples run as they stand, in order, in one folder. Blocks are marked by the word `test` after the language."""
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.command import RELEASED, as_default, environment
+from tests.cli.command import RELEASED, as_default, environment, patient
 
 README = Path(__file__).parent.parent / "README.md"
 BLOCK = re.compile(r"^```(sh|python) test\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -46,5 +45,5 @@ def test_examples_run(tmp_path: Path, home: dict[str, str]) -> None:
     folder.mkdir()
     for language, text in blocks():
         command = ["bash", "-euo", "pipefail", "-c", text] if language == "sh" else [sys.executable, "-c", text]
-        done = subprocess.run(command, cwd=folder, env=home, capture_output=True, text=True, timeout=600)
+        done = patient(command, folder, home, seconds=300)
         assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -29,3 +30,19 @@ def as_default(bundle: Path, folder: Path) -> Path:
     folder.mkdir(exist_ok=True)
     shutil.copyfile(bundle, folder / RELEASED.name)
     return folder
+
+
+def patient(command: list[str], folder: Path, environment: dict[str, str], seconds: float) -> Done:
+    """Run `command` and all that it starts. What takes longer than so many seconds is ended, and its error output says in which lines its
+    threads were."""
+    talkative = {**environment, "PYTHONFAULTHANDLER": "1"}
+    with subprocess.Popen(
+        command, cwd=folder, env=talkative, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            out, err = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGABRT)
+            out, err = process.communicate()
+    return Done(command, process.returncode, out, err)

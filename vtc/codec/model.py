@@ -2,7 +2,6 @@
 
 import os
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,9 +22,6 @@ from vtc.errors import BundleError, UsageError
 from vtc.tokenizers.base import NO_SEARCH, STRUCTURAL_BOUND, BaseLayer, BaseSegment, Search
 from vtc.tokenizers.bundle import load_bundle
 from vtc.tokenizers.contract import Tokenizer
-
-_PATIENCE = 0.00005
-"""Seconds that a thread may keep the interpreter while others wait; Python's 0.005 are as long as a dozen small operations."""
 
 
 class Model:
@@ -144,13 +140,10 @@ def usable_cores() -> int:
 @contextmanager
 def own_threads() -> Iterator[None]:
     """Stages set how many threads torch takes in their own thread, and torch takes that for new threads elsewhere too: set back here.
-    Numpy's matrix products (the context profile's are small) stay in the thread that asks: shared out, they wait for cores in use.
-    A stage that comes back from the tensors does not wait long for the interpreter that another one holds."""
-    before, patience = torch.get_num_threads(), sys.getswitchinterval()
+    Numpy's matrix products (the context profile's are small) stay in the thread that asks: shared out, they wait for cores in use."""
+    before = torch.get_num_threads()
     try:
-        sys.setswitchinterval(min(patience, _PATIENCE))
         with threadpool_limits(1, user_api="blas"):
             yield
     finally:
-        sys.setswitchinterval(patience)
         torch.set_num_threads(before)
