@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
@@ -158,10 +157,7 @@ class Network:
         return self.geometry.clip_frames, self.geometry.padded_height, self.geometry.padded_width
 
     def _calls(self, works: Iterable[W], whole: Callable[[W], bool]) -> Iterator[Call[W]]:
-        """Batches begin at multiples of their size, so that they are the same wherever in a file work begins."""
-        size = self.segments_a_call
-        for _, together in groupby(works, lambda work: work.number // size):
-            batch = list(together)
+        for batch in _batches(works, self.segments_a_call):
             there = [work for work in batch if whole(work)]
             places = [(i, tile) for i in range(len(there)) for tile in range(self.geometry.layout.count)]
             starts = range(0, max(1, len(places)), self.tiles_a_call)
@@ -262,3 +258,15 @@ def drawn_noise(seed: int, segment: int, tile: int, shape: tuple[int, ...]) -> n
     """Normal noise float32 of `shape` for a tile of a segment: Philox, a counter-based generator, so the same on every machine."""
     generator = np.random.Generator(np.random.Philox(key=np.array([seed, segment << 20 | tile], np.uint64)))
     return generator.standard_normal(shape, np.float32)
+
+
+def _batches(works: Iterable[W], size: int) -> Iterator[list[W]]:
+    """Batches begin at multiples of their size: the same wherever in a file work begins. None waits for what comes behind it."""
+    batch: list[W] = []
+    for work in works:
+        batch.append(work)
+        if work.number % size == size - 1:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

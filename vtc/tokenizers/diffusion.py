@@ -44,7 +44,7 @@ class ResidualBlock(nn.Module):
         self.two = zeroed(nn.Conv2d(channels, channels, 3, padding=1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.two(F.relu(self.one(x), inplace=True))
+        return self.two(F.relu(self.one(x), inplace=True)).add_(x)
 
 
 class Unpatchifier(nn.Module):
@@ -68,7 +68,8 @@ class Unpatchifier(nn.Module):
         s, gh, gw = hidden.shape[1:4]
         dtype, grid = hidden.dtype, (s, PATCH_TIME, gh, 8, gw, 8)
         frames = _half_size(base.to(dtype))
-        before, after = torch.cat((frames[:, :1], frames[:, :-1]), 1), torch.cat((frames[:, 1:], frames[:, -1:]), 1)
+        repeated = torch.cat((frames[:, :1], frames, frames[:, -1:]), 1)
+        before, frames, after = repeated[:, :-2], repeated[:, 1:-1], repeated[:, 2:]
         told = torch.cat((side, level.view(-1, 1, 1, 1, 1).expand(-1, 1, s, gh, gw)), 1).to(dtype).permute(0, 2, 3, 4, 1)
         told = told[:, :, None, :, None, :, None].expand(b, *grid, -1)
         maps = self.linear(hidden).reshape(b, s, gh, gw, _PIXEL_CHANNELS, PATCH_TIME, 8, 8).permute(0, 1, 5, 2, 6, 3, 7, 4)
@@ -79,23 +80,23 @@ class Unpatchifier(nn.Module):
         size = b * t if whole else max(1, _CACHED_PIXELS // (h * w))
         parts = zip(*(picture.split(size) for picture in pictures), strict=True)
         out = torch.cat([self._added(torch.cat(part, -1), noisy is not None) for part in parts])
-        return out.reshape(b, t, h // 2, w // 2, 3, 2, 2).permute(0, 4, 1, 2, 5, 3, 6).reshape(b, 3, t, h, w)
+        return out.unflatten(0, (b, t)).transpose(1, 2)
 
     def _added(self, seen: Tensor, noisy: bool) -> Tensor:
-        """Convolutions on what is seen of frames at half size, `[N, H/2, W/2, C]` to `[N, H/2, W/2, 12]`."""
+        """Convolutions on what is seen of frames at half size, `[N, H/2, W/2, C]` to `[N, 3, H, W]`."""
         weight = self.inward.weight
         if not noisy:  # channels that hold nothing need not be multiplied
             weight = torch.cat((weight[:, :36], weight[:, 48:]), 1)
         x = F.conv2d(seen.permute(0, 3, 1, 2), weight, self.inward.bias, padding=1)
         for block in self.blocks:
             x = block(x)
-        return self.outward(F.relu(x)).permute(0, 2, 3, 1)
+        return F.pixel_shuffle(self.outward(F.relu(x)), 2)
 
 
 def _half_size(clip: Tensor) -> Tensor:
     """`[B, 3, T, H, W]` to `[B, T, H/2, W/2, 12]`: pixels of 2x2 as channels (pixel unshuffle)."""
-    b, _, t, h, w = clip.shape
-    return clip.reshape(b, 3, t, h // 2, 2, w // 2, 2).permute(0, 2, 3, 5, 1, 4, 6).reshape(b, t, h // 2, w // 2, 12)
+    frames = clip.transpose(1, 2).flatten(0, 1).contiguous(memory_format=torch.channels_last)
+    return F.pixel_unshuffle(frames, 2).permute(0, 2, 3, 1).unflatten(0, (len(clip), -1))
 
 
 class DiffusionDecoder(nn.Module):
@@ -149,7 +150,7 @@ class DiffusionDecoder(nn.Module):
         n = grid[0] * grid[1] * grid[2]
         hidden = self.norm(x[:, :n]).unflatten(1, grid)
         added = self.unpatchifier(hidden, base, noisy, side, level)
-        return torch.addcmul(start, step * (1 - at) / spread.sqrt(), added.float()), middle[:, :n]
+        return added.float().mul_(step * (1 - at) / spread.sqrt()).add_(start), middle[:, :n]
 
     def sample(self, tokens: Tensor, context: Context, steps: int, noise: Tensor | None) -> Tensor:
         """Euler's method over `steps` equal steps; `noise` is needed for more than one."""
