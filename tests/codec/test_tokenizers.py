@@ -1,6 +1,7 @@
 """The codec asks nothing of a tokenizer but the contract: other clips, fixed tiles, planes, sequences a tile, ids, no base layer."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from vtc.codec.streams import ids
 from vtc.codec.symbols import EDGES
 from vtc.container import open_reader
 from vtc.entropy import StaticModel, StreamSpec, fit_grid, fit_sequence
+from vtc.media import SinkInfo, open_sink
+from vtc.media.scene import render_scene
 from vtc.tokenizers import bundle
 from vtc.tokenizers.contract import Context, DecodeOptions, Latents, Lengths, Stream, Tokenizer
 
@@ -142,6 +145,36 @@ def test_tensors_come_back(toy: str) -> None:
     latents = codec.encode(clips, quality=90)
     assert codec.decode(latents).shape == clips.shape
     assert latents.stream("residual")[0][0].shape == (2 * 2 * (FRAMES - 1), 3)
+
+
+def still(path: Path, frames: int) -> Path:
+    """A picture that stays, in FFV1."""
+    picture = next(iter(render_scene(96, 64, 1)))
+    with open_sink(path, SinkInfo(96, 64, Fraction(1, 25), Fraction(25)), codec="ffv1") as sink:
+        for number in range(frames):
+            sink.write(picture, number, 1)
+    return path
+
+
+def test_what_stays_costs_next_to_nothing(toy: str, video: Make, tmp_path: Path) -> None:
+    """Segments lean on the one before where that saves bytes, within their group; any frame is the same wherever decoding begins."""
+    vtc.encode(still(tmp_path / "still.mkv", 6 * FRAMES), tmp_path / "a.vtc", model=toy, group=3)
+    with open_reader(tmp_path / "a.vtc") as reader:
+        segments = [reader.segment(number) for number in range(6)]
+        assert all(finding.ok for finding in reader.verify())
+    assert [segment.leans for segment in segments] == [False, True, True] * 2
+    sizes = [sum(len(stream.data) for stream in segment.streams) for segment in segments]
+    assert max(sizes[1:3] + sizes[4:]) < 0.05 * sizes[0]
+    vtc.decode(tmp_path / "a.vtc", tmp_path / "a.npy")
+    whole = np.load(tmp_path / "a.npy")
+    with vtc.open(tmp_path / "a.vtc") as opened:
+        assert np.array_equal(opened.frames[5 * FRAMES], whole[5 * FRAMES]) and np.array_equal(opened.frames[40], whole[40])
+    vtc.encode(tmp_path / "a.vtc", tmp_path / "less.vtc", length=0.5)
+    vtc.decode(tmp_path / "less.vtc", tmp_path / "less.npy")
+    assert np.array_equal(np.load(tmp_path / "less.npy"), whole)  # no residual tokens to lose
+    vtc.encode(video(2 * FRAMES, 96, 64), tmp_path / "moving.vtc", model=toy, entropy="packed")
+    with open_reader(tmp_path / "moving.vtc") as reader:
+        assert not reader.segment(1).leans
 
 
 @given(st.lists(st.integers(2, 9), min_size=1, max_size=5), st.integers(0, 2**31))

@@ -52,7 +52,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def coded(film: Path, bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("coded") / "film.vtc"
-    vtc.encode(film, path, model=str(bundle), quality=80, threads=1)
+    vtc.encode(film, path, model=str(bundle), quality=80, group=1, threads=1)
     return path
 
 

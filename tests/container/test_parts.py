@@ -144,7 +144,7 @@ def test_segment_out_of_range(changes: dict[str, object]) -> None:
         dataclasses.replace(Segment(0, False, (0, 1), 1, 1.0, (), 0), **changes)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("fields", [(256, 0, ()), (0, 3, ()), (0, 0, (-1,)), (0, 0, (2**22, 1)), (0, 0, (1,) * 4097)])
+@pytest.mark.parametrize("fields", [(256, 0, ()), (0, 4, ()), (0, 0, (-1,)), (0, 0, (2**22, 1)), (0, 0, (1,) * 4097)])
 def test_stream_out_of_range(fields: tuple[int, int, tuple[int, ...]]) -> None:
     with pytest.raises(ValueError):
         StreamData(*fields, b"")

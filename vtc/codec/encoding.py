@@ -20,6 +20,7 @@ from vtc.codec.plan import Clip, clips, default_group
 from vtc.codec.quality import coarser, step_of
 from vtc.codec.result import EncodeResult, Progress, Tally
 from vtc.codec.streams import Symbols
+from vtc.codec.symbols import CHANGE
 from vtc.container import ColourCodes, Header, Segment, Writer
 from vtc.errors import OutputError
 from vtc.media import AudioCopy, VideoSource
@@ -52,8 +53,7 @@ class Encoding:
         self.geometry = model.geometry(self.info.width, self.info.height)
         self.network = model.network(self.geometry, float(self.info.frame_rate or 0))
         self.step = step_of(quality)
-        group = options.group or default_group(self.info.frame_rate, model.clip_frames)
-        self.group = group if model.base is not None else 1
+        self.group = options.group or default_group(self.info.frame_rate, model.clip_frames)
         self.rule = LengthRule(options.length, options.tokens)
         self.effort = LEVELS[options.effort]
         self.refiner = model.refiner(self.geometry, self.network.rate, self.rule, self.effort.steps)
@@ -166,4 +166,5 @@ class Encoding:
                 work.symbols, self.geometry, earlier, work.step, self.options.entropy
             )
             before = work.symbols
-            yield Segment(clip.number, clip.leans, clip.pts, clip.last_duration, work.step, streams, crc), work.audio
+            leans = clip.leans and (self.model.base is not None or any(stream.profile == CHANGE for stream in streams))
+            yield Segment(clip.number, leans, clip.pts, clip.last_duration, work.step, streams, crc), work.audio

@@ -9,15 +9,18 @@ import numpy as np
 
 from vtc.codec.streams import SIDE_OF, Geometry, StreamInfo, Symbols
 from vtc.container import PROFILES, Reader, Segment, StreamData
-from vtc.entropy import ContextModel, PackedModel, StaticModel, StreamSpec, VectorModel, symbols_crc
+from vtc.entropy import ChangeModel, ContextModel, PackedModel, StaticModel, StreamSpec, VectorModel, symbols_crc
 from vtc.entropy.surroundings import Past
 from vtc.errors import BundleError, DamageError, OutputError, UsageError, VtcError
 
 EDGES = "step_edges"  # array of a bundle: from one such step to the next, a stream has tables of its own
 LEARNED = "context_"  # begins the names of arrays of the context profile
-PACKED, STATIC, CONTEXT = (PROFILES.index(name) for name in ("packed", "static", "context"))
+PACKED, STATIC, CONTEXT, CHANGE = (PROFILES.index(name) for name in ("packed", "static", "context", "change"))
 
-Coder = PackedModel | StaticModel | VectorModel | ContextModel
+SAVED = 64
+"""Bytes that a stream must be shorter by, for its segment to lean on the one before: it is lost with that one."""
+
+Coder = PackedModel | StaticModel | VectorModel | ContextModel | ChangeModel
 
 
 class SymbolCoder:
@@ -50,10 +53,15 @@ class SymbolCoder:
         if not wanted:
             raise UsageError(f"the bundle has no {entropy} tables for its {stream.name} stream", "use --entropy auto")
         counts = geometry.counts(stream, symbols.lengths.get(stream.name, ()))
-        data = {p: self._encode(c, stream, symbols, before, step) for p, c in wanted.items() if not isinstance(c, PackedModel)}
+        tabled = {p: c for p, c in wanted.items() if p not in (PACKED, CHANGE)}
+        data = {p: self._encode(c, stream, symbols, before, step) for p, c in tabled.items()}
         packed = wanted.get(PACKED)
         if isinstance(packed, PackedModel) and all(len(d) > packed.size(symbols.kept(stream.name).size) for d in data.values()):
             data[PACKED] = self._encode(packed, stream, symbols, before, step)
+        if CHANGE in wanted and before is not None:
+            change = self._encode(wanted[CHANGE], stream, symbols, before, step)
+            if all(len(change) + SAVED <= len(d) for d in data.values()):
+                data[CHANGE] = change
         for profile in sorted(data, key=lambda profile: len(data[profile])):
             coded = StreamData(number, profile, counts, data[profile])
             if self._proven(coded, geometry, symbols, before, step):
@@ -91,6 +99,9 @@ class SymbolCoder:
 
     def _encode(self, coder: Coder, stream: StreamInfo, symbols: Symbols, before: Symbols | None, step: float) -> bytes:
         array = symbols.arrays[stream.name]
+        if isinstance(coder, ChangeModel):
+            assert before is not None
+            return coder.encode(symbols.kept(stream.name), _at_same_places(stream, symbols, before))
         if isinstance(coder, ContextModel):
             return coder.encode(array, *self._known(coder, stream, symbols, before, step))
         if isinstance(coder, VectorModel):
@@ -110,6 +121,8 @@ class SymbolCoder:
         step: float,
     ) -> np.ndarray:
         shape = geometry.shape(stream)
+        if isinstance(coder, ChangeModel):
+            return self._changed(coder, stream, data, shape, symbols, before)
         if isinstance(coder, ContextModel):
             return coder.decode(data.data, shape[:3], *self._known(coder, stream, symbols, before, step))
         if isinstance(coder, VectorModel):
@@ -120,6 +133,18 @@ class SymbolCoder:
             )
         kept = coder.decode_sequence(data.data, data.counts, self._fineness(coder, stream, step))
         return np.pad(kept, ((0, 0), (0, shape[1] - kept.shape[1]), (0, 0)))
+
+    def _changed(
+        self, coder: ChangeModel, stream: StreamInfo, data: StreamData, shape: tuple[int, ...], symbols: Symbols, before: Symbols | None
+    ) -> np.ndarray:
+        if before is None:
+            raise DamageError(f"its {stream.name} stream tells changes, but it stands alone")
+        kept = coder.decode(data.data, _at_same_places(stream, symbols, before))
+        if stream.kind == "grid":
+            return kept
+        array = np.zeros(shape, np.int32)
+        array[np.arange(shape[1]) < np.asarray(data.counts)[:, None]] = kept
+        return array
 
     def _proven(
         self, coded: StreamData, geometry: Geometry, symbols: Symbols, before: Symbols | None, step: float
@@ -192,7 +217,14 @@ def _coders(stream: StreamInfo, tables: Mapping[str, np.ndarray]) -> dict[int, C
             coders[CONTEXT] = ContextModel(spec, learned) if stream.name in SIDE_OF else VectorModel(spec, learned)
     except (ValueError, IndexError) as problem:
         raise BundleError(f"the entropy tables of stream {stream.name} do not fit together") from problem
+    if not stream.whole:  # the base layer has better means against what stays
+        coders[CHANGE] = ChangeModel(spec)
     return coders
+
+
+def _at_same_places(stream: StreamInfo, symbols: Symbols, before: Symbols) -> np.ndarray:
+    """The tokens of the segment before at the places of those that are kept of this one; of `symbols` the lengths are known."""
+    return Symbols(before.arrays, symbols.lengths).kept(stream.name)
 
 
 def _last_slice(stream: StreamInfo, before: Symbols | None) -> np.ndarray | None:

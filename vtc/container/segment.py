@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vtc.container.varint import Cursor, Malformed, put_sint, put_uint
 
-PROFILES = ("packed", "static", "context")
+PROFILES = ("packed", "static", "context", "change")
 """Names of the entropy profiles; a stream stores the position of its own in here."""
 
 MAX_NUMBER = 2**32 - 1

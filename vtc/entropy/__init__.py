@@ -1,5 +1,6 @@
 """Symbols to bytes and back, the same on every machine. numpy and constriction only."""
 
+from vtc.entropy.change import ChangeModel
 from vtc.entropy.coder import RangeReader, RangeWriter, Tables
 from vtc.entropy.context import ContextModel
 from vtc.entropy.fit import FitOptions, fit_grid, fit_sequence
@@ -9,6 +10,7 @@ from vtc.entropy.stream import StreamSpec, symbols_crc
 from vtc.entropy.vectors import VectorModel
 
 __all__ = [
+    "ChangeModel",
     "ContextModel",
     "FitOptions",
     "PackedModel",

@@ -18,6 +18,7 @@ from vtc.tokenizers.overlap import Mixed, blended
 
 CONTEXT, ALONE = 0, 1
 STRUCTURAL_BOUND = 255
+_ROWS = 64  # of tokens that are multiplied: always a multiple of these
 _LARGE = 32  # coefficients, the first, that lose too much when they are rounded to bfloat16
 VECTOR_BITS = 9.0  # what a vector of its own costs, about
 COMMON_VECTOR_BITS = 4.0  # and the slice's commonest one
@@ -221,8 +222,15 @@ class _Slice:
     def _priced(self, rest: Tensor, energy: Tensor, reference: int) -> tuple[Tensor, Tensor]:
         """Cost and symbols of tokens of which a `reference` leaves this `rest`, float `[..., 3072]` in numbers of 0..255, of this
         `energy`."""
-        u = torch.cat((rest @ self.first, (rest.to(self.others.dtype) @ self.others).float()), -1)
+        u = torch.cat((rest @ self.first, self._rounded(rest)), -1)
         return self.base.quantise(energy, u, reference, self.step)
+
+    def _rounded(self, rest: Tensor) -> Tensor:
+        """The other coefficients. Rows are filled up to one of few numbers: for each that it meets, oneDNN keeps a plan and its memory."""
+        count = rest[..., 0].numel()
+        rows = rest.new_zeros((-(-count // _ROWS) * _ROWS, rest.shape[-1]), dtype=self.others.dtype)
+        rows[:count] = rest.flatten(0, -2)
+        return (rows @ self.others)[:count].float().unflatten(0, rest.shape[:-1])
 
     def predict(self, frames: Tensor, last: Tensor, doubled: Tensor, search: Search, before: Tensor | None) -> None:
         """Try no motion, the slice's own vectors and the commonest of them; then what `search` asks for. `frames`: the slice, uint8

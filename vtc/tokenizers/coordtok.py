@@ -288,7 +288,7 @@ class CoordTok(Tokenizer):
         xy, yt, xt = (plane.float() for plane in self.encoder(clip, frames))
         if self.linear is None:
             return xy, yt, xt
-        parts = [self.linear.analyse(as_float(one)) for one in clip.split(1)]
+        parts = [self.linear.analyse(one) for one in clip.split(1)]
         linear = [torch.cat(plane) for plane in zip(*parts)]
         return xy + linear[0], yt + linear[1], xt + linear[2]
 

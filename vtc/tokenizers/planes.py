@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 from vtc.tokenizers.contract import Query
 from vtc.tokenizers.coordinate import RIM
+from vtc.tokenizers.layers.patch import as_float
+
+_TOGETHER = 8  # frames that are looked at together, or a slot where it is longer
 
 Planes = tuple[Tensor, Tensor, Tensor]
 """xy (row, column), yt (time, column), xt (time, row): each `[B, first axis, second axis, C]`."""
@@ -50,13 +53,17 @@ class LinearPlanes(nn.Module):
             own.copy_(given)
 
     def analyse(self, clip: Tensor) -> Planes:
-        """Planes float32 of a clip `[B, 3, T, H, W]`."""
-        picture = clip.float().mean(2)
+        """Planes float32 of a clip `[B, 3, T, H, W]`, in [-1, 1] or uint8, some slots at a time: a long clip is much in floats."""
+        parts = clip.split(max(1, _TOGETHER // self.slot) * self.slot, 2)
+        picture = torch.stack([as_float(part).sum(2) for part in parts]).sum(0) / self.frames
         xy = (self.squares(picture) - self.mean.float()) @ self.basis_xy.float()
-        rest = clip - picture[:, :, None]
-        yt = self.strips_yt(rest) @ self.basis_yt.float()
-        told = torch.einsum("bsjc,ijcd->bsid", yt, self._overlap())
-        return xy, yt, self.strips_xt(rest) @ self.basis_xt.float() - told
+        rows, columns = [], []
+        for part in parts:
+            rest = as_float(part) - picture[:, :, None]
+            columns.append(self.strips_yt(rest) @ self.basis_yt.float())
+            rows.append(self.strips_xt(rest) @ self.basis_xt.float())
+        yt, xt = torch.cat(columns, 1), torch.cat(rows, 1)
+        return xy, yt, xt - torch.einsum("bsjc,ijcd->bsid", yt, self._overlap())
 
     def squares(self, picture: Tensor) -> Tensor:
         """The pieces of xy: `[B, 3, H, W]` to `[B, cells, cells, n]`."""
@@ -77,10 +84,13 @@ class LinearPlanes(nn.Module):
         """Patches `[B, N, P]` at grid places `index` int64 `[B, N, 3]` (slot, row, column); a patch is a cell by a cell, a slot long."""
         t, x, y = index.unbind(-1)
         xy, yt, xt = planes
-        square = _at(xy, x, y) @ self.basis_xy.float().T + self.mean.float()
         by_row, by_column = (basis.flatten(0, 1) for basis in self._by_cell())
-        strips = _spread(_at(yt, t, y), x, self.cells) @ by_row + _spread(_at(xt, t, x), y, self.cells) @ by_column
-        return strips + square.repeat(1, 1, self.slot)
+        rows, columns = _spread(_at(yt, t, y), x, self.cells), _spread(_at(xt, t, x), y, self.cells)
+        # Added up where they are: patches at many places are the largest arrays in training.
+        basis, mean = self.basis_xy.float().T.repeat(1, self.slot), self.mean.float().repeat(self.slot)
+        patches = torch.addmm(mean, _at(xy, x, y).flatten(0, 1), basis)
+        patches.addmm_(rows.flatten(0, 1), by_row).addmm_(columns.flatten(0, 1), by_column)
+        return patches.unflatten(0, t.shape)
 
     def picture(self, planes: Planes, query: Query) -> tuple[Tensor, Query]:
         """The part of the clip float32 `[B, 3, T', H', W']` that a query touches, and the query as that part sees it."""

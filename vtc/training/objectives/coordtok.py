@@ -7,11 +7,13 @@ calm clips weigh as much as wild ones. A diffusion decoder, where a recipe asks 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Generator, Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from vtc.codec.quality import step_of
 from vtc.tokenizers.base import BaseConfig
@@ -19,7 +21,7 @@ from vtc.tokenizers.bundle import save_bundle
 from vtc.tokenizers.contract import DecodeOptions
 from vtc.tokenizers.coordtok import DIFFUSION_SIZES, NAMES, PRESETS, CoordTok
 from vtc.tokenizers.layers.patch import to_float
-from vtc.tokenizers.planes import Planes, fit_bases
+from vtc.tokenizers.planes import LinearPlanes, Planes, fit_bases
 from vtc.training.data import Index
 from vtc.training.objectives.card import card
 from vtc.training.objectives.figures import logistic_bits, psnr
@@ -95,10 +97,11 @@ class CoordTokObjective:
         planes = tokenizer.unscaled((seen[0], seen[1], seen[2]), steps)
         config, grid = tokenizer.config.decoder, tokenizer.config.decoder.grid(tokenizer.size)
         places = (consecutive if frames else scattered)(grid, config.points, len(clip), generator, clip.device)
-        target = to_float(patches_at(clip, places, config.patch))
-        painted, linear = self._painted(tokenizer, planes, places, steps)
-        error = (painted - target).square().mean((1, 2))
-        before = (linear.detach() - target).square().mean((1, 2))
+        network = tokenizer.decoder(tokenizer.read(planes), coordinates_of(places, grid), grid, tokenizer.told(steps))
+        target, painted = patches_at(clip, places, config.patch), (places, network, *planes)
+        # Clip by clip, and again for the gradient: patches at many places would be the largest arrays of all.
+        alone = partial(checkpoint, _errors, tokenizer.linear, use_reentrant=False)
+        error, before = map(torch.cat, zip(*(alone(*one) for one in zip(*(each.split(1) for each in (target, *painted))))))
         weight = 1 / (before + ERROR_FLOOR)
         coarse = steps / tokenizer.gain[1]  # the step of the strips' coefficients, whose basis is orthonormal
         price = self.lagrangian * coarse.square() * bits / clip[0].numel()
@@ -109,7 +112,8 @@ class CoordTokObjective:
         if frames and self.perceptual is not None:
             count = slots_at_once(grid, config.points) * config.patch_time
             pick = torch.randperm(count, generator=generator, device=clip.device)[:SEEN_FRAMES]
-            videos = (pictures(patches, grid, config.patch)[:, :, pick] for patches in (painted, target))
+            both = _painted(tokenizer.linear, *painted)[0], to_float(target)
+            videos = (pictures(patches, grid, config.patch)[:, :, pick] for patches in both)
             shown, meant = (video.transpose(1, 2).flatten(0, 1) for video in videos)
             parts[self.perceptual.name] = self.perceptual.distance(shown, meant).mean()
             total = total + PERCEPTUAL * parts[self.perceptual.name]
@@ -119,17 +123,6 @@ class CoordTokObjective:
             parts["flow"], _ = flow(tokenizer.diffusion, to_float(clip), tokenizer.reader(tokenizer.read(planes)), context, generator)
             total = total + parts["flow"]
         return total, parts
-
-    def _painted(self, tokenizer: CoordTok, planes: Planes, places: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
-        """Patches `[B, N, P]` float32 at grid places, and those of the linear path alone (grey where there is none)."""
-        grid = tokenizer.config.decoder.grid(tokenizer.size)
-        coordinates = coordinates_of(places, grid)
-        network = tokenizer.decoder(tokenizer.read(planes), coordinates, grid, tokenizer.told(steps)).float()
-        if tokenizer.linear is None:
-            return network, torch.zeros_like(network)
-        with torch.autocast(places.device.type, enabled=False):
-            linear = tokenizer.linear.patches(planes, places)
-        return linear + network, linear
 
     def evaluate(self, model: nn.Module, clips: Sequence[dict[str, Tensor]]) -> dict[str, float]:
         """At quality 50, whole clips decoded from rounded planes: PSNR (dB, of each clip's mean squared error, then averaged), that of one
@@ -179,6 +172,22 @@ class CoordTokObjective:
 
 def _clips(index: Index, recipe: Recipe, count: int) -> Iterator[Tensor]:
     return training_clips(index, recipe.frames, recipe.crop, min(recipe.sides), count)
+
+
+def _painted(linear: LinearPlanes | None, place: Tensor, network: Tensor, *planes: Tensor) -> tuple[Tensor, Tensor]:
+    """Patches `[B, N, P]` float32 at grid places, and those of the linear path alone (grey where there is none)."""
+    if linear is None:
+        return network.float(), torch.zeros_like(network, dtype=torch.float32)
+    with torch.autocast(place.device.type, enabled=False):
+        alone = linear.patches((planes[0], planes[1], planes[2]), place)
+    return alone + network, alone
+
+
+def _errors(linear: LinearPlanes | None, target: Tensor, *painted: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean squared errors `[B]` of what `_painted` gives, against patches uint8."""
+    both, alone = _painted(linear, *painted)
+    meant = to_float(target)
+    return (both - meant).square().mean((1, 2)), (alone.detach() - meant).square().mean((1, 2))
 
 
 def _steps(count: int, generator: Generator, device: torch.device) -> Tensor:
