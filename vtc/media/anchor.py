@@ -18,6 +18,7 @@ import numpy.typing as npt
 from vtc.errors import MediaError
 from vtc.media.colour import usual_matrix
 from vtc.media.planes import PIXELS, ToPlanes
+from vtc.media.priority import usual_priority
 from vtc.media.probe import error_text
 
 
@@ -45,7 +46,9 @@ def encode_mp4(
                     context.colorspace, context.color_range = usual_matrix(height), 1
                 frame = convert.frame(picture)
                 frame.pts, frame.time_base, frame.duration = count, 1 / rate, 1
-                file.mux(stream.encode(frame))
+                with usual_priority():
+                    packets = stream.encode(frame)
+                file.mux(packets)
                 count += 1
             if count == 0:
                 raise MediaError("there are no pictures to code")

@@ -17,6 +17,7 @@ from vtc.media.audio import AudioFeed
 from vtc.media.colour import Colour
 from vtc.media.convert import FromRgb, writable_colour
 from vtc.media.output import Door, StagedFile, explained
+from vtc.media.priority import usual_priority
 from vtc.media.sink import CONTAINERS, SinkInfo, VideoSink
 
 
@@ -85,7 +86,8 @@ class EncodedSink(VideoSink):
                     self._feed = AudioFeed(audio, self._container, audio_start, audio_end)
                     self.warnings += self._feed.warnings
                 self._container.metadata.update(info.tags)
-                self._container.start_encoding()  # from here on the streams' clocks are those of the container
+                with usual_priority():
+                    self._container.start_encoding()  # from here on the streams' clocks are those of the container
         except BaseException:
             self.abort()
             raise
