@@ -149,7 +149,7 @@ def segments(coded: Path) -> Iterator[tuple[Any, Any, int]]:
             before = model.coder.decode(segment, geometry, before if segment.leans else None, "it")
             ground = model.base_decode(before, last if segment.leans else None, segment.step)
             assert ground is not None
-            last = ground.frames[:, -1]
+            last = ground.end
             yield segment, ground, len(segment.pts)
 
 

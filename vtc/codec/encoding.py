@@ -11,9 +11,10 @@ from typing import Any, BinaryIO
 import torch
 
 from vtc.codec.effort import LEVELS
+from vtc.codec.ground import Ground, Reference
 from vtc.codec.group_step import first_step
 from vtc.codec.model import Model, own_threads
-from vtc.codec.network import Ground, LengthRule
+from vtc.codec.network import LengthRule
 from vtc.codec.options import EncodeOptions
 from vtc.codec.pipeline import beside
 from vtc.codec.plan import Clip, clips, default_group
@@ -126,15 +127,15 @@ class Encoding:
             yield _Work(clip, sound, self.step, Symbols({}, {}))
 
     def _base(self, works: Iterable[_Work]) -> Iterator[_Work]:
-        """The base layer, clip after clip: each leans on the last decoded frame of the one before, unless a group begins."""
-        last: torch.Tensor | None = None
+        """The base layer, clip after clip: each leans on the end of the one before, unless a group begins."""
+        last: Reference | None = None
         for work in works:
             based = self._based(work, last if work.clip.leans else None)
             if self.model.base is not None and not work.clip.leans and self._group_of(work) > 1:
                 step = first_step(self.model.base, based.symbols, based.step)
                 if step < based.step:
                     based = self._based(replace(work, step=step), None)
-            last = based.ground.frames[:, -1] if based.ground is not None else None
+            last = based.ground.end if based.ground is not None else None
             yield based
 
     def _group_of(self, first: _Work) -> int:
@@ -143,7 +144,7 @@ class Encoding:
         left = self.group if frames is None else -(-frames // self.model.clip_frames) - first.number
         return min(self.group, left)
 
-    def _based(self, work: _Work, last: torch.Tensor | None) -> _Work:
+    def _based(self, work: _Work, last: Reference | None) -> _Work:
         """With a coarser step where the finest ones would need symbols beyond their bound (white walls, say): a clipped symbol is a flat
         area of the wrong brightness."""
         while True:

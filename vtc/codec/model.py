@@ -12,8 +12,9 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from vtc.codec.ground import Ground, Reference, fineness
 from vtc.codec.memory import reuse_memory
-from vtc.codec.network import Ground, LengthRule, Network
+from vtc.codec.network import LengthRule, Network
 from vtc.codec.refiner import Refiner
 from vtc.codec.streams import BASE_STREAMS, Geometry, StreamInfo, Symbols
 from vtc.codec.symbols import SymbolCoder
@@ -65,29 +66,36 @@ class Model:
         torch.set_num_threads(max(1, self.threads // 2))
 
     def base_encode(
-        self, pixels: Tensor, last: Tensor | None, step: float, search: Search = NO_SEARCH, refiner: Refiner | None = None
+        self, pixels: Tensor, before: Reference | None, step: float, search: Search = NO_SEARCH, refiner: Refiner | None = None
     ) -> tuple[Symbols, Ground | None]:
-        """The base layer of a clip uint8 `[3, T, H, W]` after the decoded frame `last`, refined by `refiner`; nothing where there is no
-        base layer."""
+        """The base layer of a clip uint8 `[3, T, H, W]` that leans on what was `before`, refined by `refiner`; nothing where there is
+        no base layer."""
         if self.base is None:
             return Symbols({}, {}), None
-        clip = pixels.to(self.device)
+        clip, last = pixels.to(self.device), None if before is None else before.frame
         segment: BaseSegment = self.base.encode(clip, last, step, search)
         if refiner is not None:
-            segment = refiner(segment, clip, last, step)
+            told, _ = fineness(segment.structural, before, step)
+            segment = refiner(segment, clip, last, step, told)
         arrays = {"motion": segment.motion.cpu().numpy(), "structural": segment.structural.cpu().numpy()}
-        return Symbols(arrays, {}), Ground(segment.frames, self.base.side(segment.motion, segment.structural))
+        return Symbols(arrays, {}), self._ground(segment, before, step)
 
     def saturated(self, symbols: Symbols) -> bool:
         """Whether a symbol of the base layer has reached its bound, so that it was probably clipped."""
         return self.base is not None and int(abs(symbols.arrays["structural"]).max()) >= STRUCTURAL_BOUND
 
-    def base_decode(self, symbols: Symbols, last: Tensor | None, step: float) -> Ground | None:
+    def base_decode(self, symbols: Symbols, before: Reference | None, step: float) -> Ground | None:
         """What `base_encode` gave the network, from its symbols."""
         if self.base is None:
             return None
         motion, structural = (torch.from_numpy(symbols.arrays[name]).to(self.device) for name in BASE_STREAMS)
-        return Ground(self.base.decode(motion, structural, last, step), self.base.side(motion, structural))
+        frames = self.base.decode(motion, structural, None if before is None else before.frame, step)
+        return self._ground(BaseSegment(motion, structural, frames), before, step)
+
+    def _ground(self, segment: BaseSegment, before: Reference | None, step: float) -> Ground:
+        told, levels = fineness(segment.structural, before, step)
+        end = Reference(segment.frames[:, -1].clone(), levels)  # cloned, so that it does not hold the clip
+        return Ground(segment.frames, BaseLayer.side(segment.motion, segment.structural), told, end)
 
 
 def stream_infos(tokenizer: Tokenizer) -> tuple[StreamInfo, ...]:

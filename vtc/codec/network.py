@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vtc.codec.ground import Ground
 from vtc.codec.pipeline import spread
 from vtc.codec.plan import batch_segments, batch_tiles
 from vtc.codec.streams import Geometry, StreamInfo, Symbols
@@ -20,14 +21,6 @@ CALL_PIXELS = {"cpu": 16 * 320 * 256, "cuda": 16 * 1280 * 768}
 """What goes through the network in one call, on a device of this type."""
 FLIGHT_PIXELS = 2 * 16 * 512 * 512
 """What is in all calls on the CPU at the same time: more threads than that takes share the work of a call."""
-
-
-@dataclass(frozen=True)
-class Ground:
-    """What the base layer gives the network: its picture uint8 `[3, T, H, W]` and what is told of its tokens, float `[3, S, gh, gw]`."""
-
-    frames: Tensor
-    side: Tensor
 
 
 @dataclass(frozen=True)
@@ -223,16 +216,16 @@ class Network:
 
     def context(self, call: Call[W]) -> Context:
         """What else is known of the tiles of a call."""
-        steps = torch.tensor([call.works[i].step for i, _ in call.places], device=self.device)
         grounds = [work.ground for work in call.works if work.ground is not None]
         if not grounds:
+            steps = torch.tensor([call.works[i].step for i, _ in call.places], device=self.device)
             layout = self.geometry.layout
             patches = layout.tile_height // PATCH_SIDE, layout.tile_width // PATCH_SIDE
             grid = self.geometry.clip_frames // PATCH_TIME, *patches
             return Context(steps, None, torch.zeros((len(call.places), 3, *grid), device=self.device), self.rate)
         base = to_float(self._cut([ground.frames for ground in grounds], call))
         side = self._cut([ground.side for ground in grounds], call, PATCH_SIDE)
-        return Context(steps, base, side, self.rate)
+        return Context(torch.stack([grounds[i].step for i, _ in call.places]), base, side, self.rate)
 
     def _gains(self, call: Call[W], stream: StreamInfo) -> Tensor:
         """`[B, 1, 1]`."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from torch import Tensor
 
+from vtc.codec.ground import Ground, Reference
 from vtc.codec.model import Model, own_threads
-from vtc.codec.network import Ground, drawn_noise
+from vtc.codec.network import drawn_noise
 from vtc.codec.pipeline import beside
 from vtc.codec.region import paint_regions
 from vtc.codec.streams import Symbols
@@ -66,7 +66,7 @@ class Player:
         self.geometry = model.geometry(header.width, header.height)
         self.network = model.network(self.geometry, float(header.frame_rate))
         self.batch = self.network.segments_a_call
-        self._end: tuple[int, Symbols, Tensor | None] | None = None
+        self._end: tuple[int, Symbols, Reference | None] | None = None
 
     def play(self, first: int, stop: int) -> Iterator[Played]:
         """Segments `first` to `stop - 1`. The network sees the same batches wherever a run begins, so frames are the same to the bit
@@ -117,14 +117,14 @@ class Player:
                 yield _Work(number, segment, None, problem.message)
 
     def _base(self, works: Iterable[_Work]) -> Iterator[_Work]:
-        last = self._end[2] if self._end is not None else None
+        last = self._end[2] if self._end is not None else None  # where the segment before ended
         for work in works:
             if work.segment is None or work.symbols is None:
                 last, self._end = None, None
                 yield work
                 continue
             ground = self.model.base_decode(work.symbols, last if work.segment.leans else None, work.segment.step)
-            last = ground.frames[:, -1].clone() if ground is not None else None
+            last = ground.end if ground is not None else None
             self._end = work.number, work.symbols, last
             yield replace(work, ground=ground)
 

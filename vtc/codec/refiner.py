@@ -22,19 +22,20 @@ class Refiner:
         self.tokenizer, self.geometry, self.rate, self.rule, self.steps = tokenizer, geometry, rate, rule, steps
         self.streams = [stream for stream in streams if not stream.whole]
 
-    def __call__(self, segment: BaseSegment, pixels: Tensor, last: Tensor | None, step: float) -> BaseSegment:
-        """The segment with other symbols. `pixels` uint8 `[3, T, H, W]`: what it is to show; `last`, `step`: as it was coded with."""
+    def __call__(self, segment: BaseSegment, pixels: Tensor, last: Tensor | None, step: float, fine: Tensor) -> BaseSegment:
+        """The segment with other symbols. `pixels` uint8 `[3, T, H, W]`: what it is to show; `last`, `step`: as it was coded with;
+        `fine`: the step that the network is told."""
         base = self.tokenizer.base
         assert base is not None
         wanted = to_float(pixels)
         told = base.side(segment.motion, segment.structural)
-        coded = [self._coded(tile, wanted, to_float(segment.frames), told, step) for tile in range(self.geometry.layout.count)]
+        coded = [self._coded(tile, wanted, to_float(segment.frames), told, step, fine) for tile in range(self.geometry.layout.count)]
 
         def score(picture: Tensor, side: Tensor) -> tuple[float, Tensor]:
             error, slope = 0.0, torch.zeros_like(picture)
             for tile, (latents, lengths) in enumerate(coded):
                 shown = (self._window(picture, tile) / 127.5 - 1).requires_grad_()
-                context = self._context(shown, side, tile, step)
+                context = self._context(shown, side, tile, fine)
                 off = self.tokenizer.decode(latents, lengths, context, NetworkOptions()).float() - self._window(wanted, tile)
                 share = torch.from_numpy(self.geometry.layout.weights[tile]).to(off.device)
                 weighed = share * off.detach()
@@ -46,9 +47,9 @@ class Refiner:
         return refine(base, segment, last, step, score, self.steps)
 
     @torch.no_grad()
-    def _coded(self, tile: int, wanted: Tensor, shown: Tensor, side: Tensor, step: float) -> tuple[Latents, Lengths]:
+    def _coded(self, tile: int, wanted: Tensor, shown: Tensor, side: Tensor, step: float, fine: Tensor) -> tuple[Latents, Lengths]:
         """The network's latents of a tile as they would be decoded now, and how many are kept."""
-        clip, context = self._window(wanted, tile), self._context(self._window(shown, tile), side, tile, step)
+        clip, context = self._window(wanted, tile), self._context(self._window(shown, tile), side, tile, fine)
         found, gains = self.tokenizer.encode(clip, context), self.tokenizer.gains(step)
         latents = {}
         for stream in self.streams:
@@ -57,8 +58,8 @@ class Refiner:
         kept = self.rule.lengths(self.tokenizer, clip, self.streams)
         return latents, {s.name: torch.from_numpy(kept[s.name]).to(clip.device) for s in self.streams if s.cut}
 
-    def _context(self, shown: Tensor, side: Tensor, tile: int, step: float) -> Context:
-        return Context(shown.new_tensor([step]), shown, self._window(side, tile, PATCH_SIDE), self.rate)
+    def _context(self, shown: Tensor, side: Tensor, tile: int, fine: Tensor) -> Context:
+        return Context(fine[None], shown, self._window(side, tile, PATCH_SIDE), self.rate)
 
     def _window(self, whole: Tensor, tile: int, unit: int = 1) -> Tensor:
         """A view `[1, C, T, h, w]` of a tile of `[C, T, H, W]`, which has one value per `unit` pixels."""

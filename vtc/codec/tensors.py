@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vtc.codec.ground import Ground, Reference
 from vtc.codec.model import Model, load_model, own_threads
-from vtc.codec.network import Ground, LengthRule, drawn_noise
+from vtc.codec.network import LengthRule, drawn_noise
 from vtc.codec.quality import step_of
 from vtc.codec.streams import Geometry, Symbols
 from vtc.codec.weights import find
@@ -97,20 +98,20 @@ class Codec:
         """The base layer of every piece of every clip."""
         number = 0
         for clip in clips:
-            last: Tensor | None = None
+            last: Reference | None = None
             for pixels in self._cut(to_uint8(clip).cpu(), geometry):
                 symbols, ground = self._model.base_encode(pixels, last, step)
-                last = None if ground is None else ground.frames[:, -1]
+                last = None if ground is None else ground.end
                 yield _Work(number, step, symbols, ground, pixels)
                 number += 1
 
     def _based(self, latents: Latents) -> Iterator[_Work]:
         number = 0
         for segments in latents.segments:
-            last: Tensor | None = None
+            last: Reference | None = None
             for symbols in segments:
                 ground = self._model.base_decode(symbols, last, latents.step)
-                last = None if ground is None else ground.frames[:, -1]
+                last = None if ground is None else ground.end
                 yield _Work(number, latents.step, symbols, ground)
                 number += 1
 
