@@ -82,7 +82,7 @@ def main(
             report.rows.append(json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()[-1]))
         short, long = (row["peak"] for row in report.rows[-2:])
         found = f"{short:.0f} MB and {long:.0f} MB, {100 * (long / short - 1):+.1f} %"
-        met = None if form == "patches" else long <= 1.1 * short
+        met = None if form == "tiny" else long <= 1.1 * short  # as many pixels, but at fewer coordinates of the decoder
         report.claim(f"memory within 10 % for clips of 32 and 128 frames ({form})", found, met)
     header = ("form", "frames", "patches", "before the first step, MB", "peak, MB")
     cells = [(r["form"], r["frames"], r["patches"], f"{r['start']:.0f}", f"{r['peak']:.0f}") for r in report.rows]
