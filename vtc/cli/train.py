@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -69,6 +70,9 @@ def train(
         list[Path] | None,
         typer.Option("--eval", metavar="DIR", help="A folder of evaluation clips, which must not be trained on; may be repeated."),
     ] = None,
+    batch: Annotated[
+        int | None, typer.Option("--batch", min=1, metavar="N", help="Clips of a batch: more for a GPU.", show_default="the recipe's")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Fixes order, crops and noise.")] = 0,
     accumulate: Annotated[
         int, typer.Option("--accumulate", min=1, metavar="N", help="Batches that a process takes for a step.")
@@ -108,6 +112,8 @@ def train(
             train_entropy(bundle, folders, steps, minutes, seed, threads, voice, display)
         return
     chosen = find_recipe(recipe, size)
+    if batch is not None:
+        chosen = replace(chosen, batch=batch)
     folders = Folders(data, out or Path("runs") / f"{recipe}-{size}", cache, evaluation or ())
     place = options.device(device)
     run = Options(steps, minutes, place, threads, seed, resume, accumulate, compile, shard)

@@ -1,5 +1,6 @@
 """Where the arrays of cached videos lie while batches are cut: on disk, or all of them on the device."""
 
+import threading
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -56,7 +57,13 @@ def _path(entry: Entry, name: str) -> Path:
     return entry.folder / f"{name}.npy"
 
 
+_HEADERS = threading.Lock()
+"""Held while a file is opened: numpy reads its header with Python's parser, which in 3.11 and 3.12 must not be entered by two threads
+(«AST constructor recursion depth mismatch»)."""
+
+
 @lru_cache(maxsize=8192)
 def _map(path: Path) -> np.ndarray:
-    array: np.ndarray = np.load(path, mmap_mode="r")
+    with _HEADERS:
+        array: np.ndarray = np.load(path, mmap_mode="r")
     return array

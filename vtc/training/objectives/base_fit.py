@@ -1,7 +1,7 @@
 """The base layer before any training: its KLT, the prices of its symbols and their entropy tables, from sampled videos."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -26,10 +26,12 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class BaseFit:
-    """Entropy models of the streams `motion` and `structural`, and mean and deviation of the motion score."""
+    """Entropy models of the streams `motion` and `structural`, and mean and deviation of the motion score. `learned`: arrays of the context
+    profile by their names in a bundle, of a base layer that has them."""
 
     models: dict[str, StaticModel]
     motion_statistics: tuple[float, float]
+    learned: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def spec_of(stream: Stream) -> StreamSpec:

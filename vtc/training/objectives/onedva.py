@@ -8,7 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from vtc.codec.ground import Reference, fineness
+from vtc.codec.group_step import first_step
 from vtc.codec.quality import step_of
+from vtc.codec.streams import BASE_STREAMS, Symbols
 from vtc.codec.symbols import EDGES
 from vtc.entropy import fit_grid, fit_sequence
 from vtc.tokenizers.base import STEP_EDGES, STRUCTURAL_BOUND, BaseConfig, BaseLayer
@@ -25,7 +28,7 @@ from vtc.training.objectives.card import card
 from vtc.training.objectives.figures import logistic_bits, psnr
 from vtc.training.recipe import Recipe, Stage
 
-FULL_NOISE = 0.5  # One-DVA: 0.1; half, because one step is our default decode
+FULL_NOISE = 0.85  # One-DVA: 0.1; most of it, because one step is our default decode
 LEAST_REST = 0.1  # 1 - t is held above this in the weight of the velocity loss
 ERROR_FLOOR = 4e-4  # 40 dB: errors are weighed against those of the base picture, down to this
 SELF_ALIGNMENT, NEIGHBOURS, TEACHER = 0.01, 0.1, 0.01
@@ -66,24 +69,32 @@ class OneDVAObjective:
         self.prepare_key = "no base layer"
         if base is not None:
             self.prepare_key = (
-                f"base {base.config} {base.basis.double().sum():.9e} {base.symbol_bits.double().sum():.6e}"
+                f"groups {base.config} {base.basis.double().sum():.9e} {base.symbol_bits.double().sum():.6e}"
             )
         self.teacher = StandInTeacher()
 
     def prepare(self, frames: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Run the base layer: `base` uint8 [T, 3, H, W], `step` [T], `side` float16 [T/4, 3, H/16, W/16]. Groups begin at random."""
+        """Run the base layer as the codec does: `base` uint8 [T, 3, H, W], `step` [T] (the one that the network is told), `side` float16
+        [T/4, 3, H/16, W/16]. Groups begin at random."""
         if self.base is None:
             return {}
         video = torch.from_numpy(np.ascontiguousarray(frames.swapaxes(0, 1)))
-        last: Tensor | None = None
-        step, pictures, steps, sides = 0.0, [], [], []
+        last: Reference | None = None
+        group, pictures, steps, sides = 0.0, [], [], []
         for part in video.split(16, 1):
-            if last is None or rng.random() < NEW_GROUP:
-                last, step = None, step_of(float(np.clip(rng.normal(*QUALITIES), 0, 100)))
-            segment = self.base.encode(part, last, step)
-            last = segment.frames[:, -1]
+            begins = last is None or rng.random() < NEW_GROUP
+            if begins:
+                last, group = None, step_of(float(np.clip(rng.normal(*QUALITIES), 0, 100)))
+            step, segment = group, self.base.encode(part, None if last is None else last.frame, group)
+            if begins:
+                symbols = Symbols(dict(zip(BASE_STREAMS, (segment.motion.numpy(), segment.structural.numpy()))), {})
+                step = first_step(self.base, symbols, group)
+                if step < group:
+                    segment = self.base.encode(part, None, step)
+            told, levels = fineness(segment.structural, last, step)
+            last = Reference(segment.frames[:, -1], levels)
             pictures.append(segment.frames)
-            steps += [step] * part.shape[1]
+            steps += [float(told)] * part.shape[1]
             sides.append(self.base.side(segment.motion, segment.structural))
         return {
             "base": torch.cat(pictures, 1).numpy().swapaxes(0, 1),
@@ -198,7 +209,7 @@ class OneDVAObjective:
                 models[stream.name] = fit_grid(spec_of(stream), [(array, None) for array in gathered[stream.name]])
         entropy = {f"{name}.{key}": array for name, m in models.items() for key, array in m.to_arrays().items()}
         if tokenizer.base is not None:
-            entropy[f"structural.{EDGES}"] = np.asarray(STEP_EDGES)
+            entropy |= {f"structural.{EDGES}": np.asarray(STEP_EDGES), **self.fit.learned}
         path.parent.mkdir(parents=True, exist_ok=True)
         save_bundle(path, tokenizer, entropy, card(self.recipe, self.index, self.folder))
         path.chmod(0o644)

@@ -106,15 +106,20 @@ def _say(text: str) -> None:
 
 
 def _fit_of(entropy: dict[str, np.ndarray], tokenizer: OneDVA) -> BaseFit:
-    """The fit of the base layer back from a bundle."""
+    """The fit of the base layer back from a bundle: what its streams are coded with hangs on nothing that training changes."""
     models = {}
     for stream in tokenizer.streams:
         own = {
             key.partition(".")[2]: a
             for key, a in entropy.items()
-            if key.startswith(f"{stream.name}.") and not key.endswith(EDGES) and not key.partition(".")[2].startswith(LEARNED)
+            if key.startswith(f"{stream.name}.") and not key.endswith(EDGES) and not _is_learned(key)
         }
         if own and stream.kind == "grid":
             models[stream.name] = StaticModel.from_arrays(spec_of(stream), own)
     centre, spread = tokenizer.motion_statistics.tolist()
-    return BaseFit(models, (centre, spread))
+    learned = {key: array for key, array in entropy.items() if key.partition(".")[0] in models and _is_learned(key)}
+    return BaseFit(models, (centre, spread), learned)
+
+
+def _is_learned(key: str) -> bool:
+    return key.partition(".")[2].startswith(LEARNED)
