@@ -9,16 +9,17 @@ import pytest
 import torch
 
 import vtc
+from vtc.codec.quality import step_of
 from vtc.media import SinkInfo, open_sink, render_scene
 from vtc.tokenizers.base import BaseConfig
-from vtc.tokenizers.bundle import load_bundle
+from vtc.tokenizers.bundle import load_bundle, save_bundle
 from vtc.tokenizers.diffusion import DiffusionConfig
 from vtc.tokenizers.onedva import PRESETS, OneDVA, OneDVAConfig
 from vtc.training.cache import build_cache
 from vtc.training.data import index_folders
 from vtc.training.loop import Options, run
-from vtc.training.objectives import create
-from vtc.training.objectives.onedva import self_alignment
+from vtc.training.objectives import create, onedva
+from vtc.training.objectives.onedva import OneDVAObjective, self_alignment
 from vtc.training.recipe import Recipe, Stage
 from vtc.training.watch import Rhythm
 
@@ -90,15 +91,33 @@ def test_init_fits_the_tables_of_a_base_layer_that_codes_otherwise(folder: Path,
     monkeypatch.setitem(PRESETS, "tiny", SMALL)
     create(recipe, index, tmp_path / "before", None)
     first = tmp_path / "before" / "start.safetensors"
-    create(recipe, index, tmp_path / "same", first)
+    bundle, learned = load_bundle(first), {"structural.context_own": np.arange(3)}
+    save_bundle(first, bundle.tokenizer, {**bundle.entropy, **learned}, bundle.card)  # as `vtc train entropy` leaves it
+    same, _ = create(recipe, index, tmp_path / "same", first)
     assert (tmp_path / "same" / "start.safetensors").read_bytes() == first.read_bytes()
+    assert isinstance(same, OneDVAObjective) and set(same.fit.learned) == set(learned)
     monkeypatch.setitem(PRESETS, "tiny", replace(SMALL, base=BaseConfig(coefficients=24, overlap=True)))
     create(recipe, index, tmp_path / "after", first)
     old, new = (load_bundle(path) for path in (first, tmp_path / "after" / "start.safetensors"))
     assert isinstance(new.tokenizer, OneDVA) and new.tokenizer.base is not None and new.tokenizer.base.config.overlap
     differing = {name for name, tensor in new.tokenizer.state_dict().items() if not torch.equal(tensor, old.tokenizer.state_dict()[name])}
     assert differing and differing <= {f"base.{name}" for name in ("symbol_bits", "symbol_rows", "class_floor", "class_bits")}
-    assert set(new.entropy) == set(old.entropy)
+    assert set(new.entropy) == set(old.entropy) - set(learned)
+
+
+def test_groups_are_prepared_as_the_codec_makes_them(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a still picture the first segment is coded finer, and what the network is told stays with what it shows."""
+    monkeypatch.setitem(PRESETS, "tiny", SMALL)
+    monkeypatch.setattr(onedva, "NEW_GROUP", 0.0)
+    monkeypatch.setattr(onedva, "QUALITIES", (50, 0))
+    recipe = Recipe("onedva", "onedva", "tiny", batch=2, lr=1e-3, crop=64, sides=(64,), cache_frames=32, stages=STAGES)
+    objective, _ = create(recipe, index_folders([folder]), tmp_path, None)
+    frame = next(iter(render_scene(96, 64, 1, 25))).transpose(2, 0, 1)
+    found = objective.prepare(np.repeat(frame[None], 48, 0), np.random.default_rng(0))
+    assert found["base"].shape == (48, 3, 64, 96) and found["side"].shape == (12, 3, 4, 6)
+    first, *later = found["step"][::16]
+    assert first < step_of(50)
+    assert np.allclose(later, first, rtol=0.1)
 
 
 

@@ -1,6 +1,8 @@
 """The frame cache and the batches cut from it."""
 
 import dataclasses
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from toy_training import RECIPE, ToyObjective, brightest
 
 from vtc.errors import TrainingError
 from vtc.training.batches import Batches, Box, Loader
-from vtc.training.cache import Cache, build_cache, read_frames
+from vtc.training.cache import Cache, Entry, build_cache, read_frames
 from vtc.training.data import index_folders
 from vtc.training.frames import DeviceFrames, DiskFrames, fits
 from vtc.training.report import Reporter
@@ -211,3 +213,22 @@ def test_on_a_gpu_the_cache_lies_there(cache: Cache) -> None:
             batch = next(loader)[0]
             assert batch["clip"].device.type == "cuda" and batch["clip"].dtype == torch.uint8
             assert all(torch.equal(tensor.cpu(), disk.batch(step)[name]) for name, tensor in batch.items())
+
+
+def test_threads_open_arrays_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """numpy parses headers with Python's parser, which two threads must not enter at once in Python 3.11."""
+    inside, most = 0, 0
+
+    def load(*arguments: object, **others: object) -> np.ndarray:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        time.sleep(0.002)
+        inside -= 1
+        return np.zeros((1, 3, 2, 2), np.uint8)
+
+    monkeypatch.setattr(np, "load", load)
+    entries = [Entry(tmp_path / str(i), "", "", False, (1, 2, 2), ("clip",)) for i in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        assert len(list(pool.map(DiskFrames(), entries))) == len(entries)
+    assert most == 1

@@ -54,9 +54,9 @@ def test_evaluation_clips_are_refused_and_batches_and_shards_are_passed_on(
     with pytest.raises(TrainingError, match=r"1 training videos are evaluation clips: .*1\.mp4"):
         CliRunner().invoke(verb, [*arguments, "--eval", str(judge)], catch_exceptions=False)
     assert not (tmp_path / "run").exists()
-    CliRunner().invoke(verb, [*arguments, "--accumulate", "2", "--shard"], catch_exceptions=False)
+    CliRunner().invoke(verb, [*arguments, "--accumulate", "2", "--batch", "3", "--shard"], catch_exceptions=False)
     _, state = read_tensors(tmp_path / "run", "checkpoint")
-    assert state["batches"] == 2
+    assert (state["batches"], state["recipe"]["batch"]) == (2, 3)
     assert index_of(tmp_path / "run", "checkpoint").exists()
 
 
