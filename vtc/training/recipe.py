@@ -100,9 +100,9 @@ recipes: dict[tuple[str, str], Recipe] = {
             row
             for name in ("onedva", "onedva-paper")
             for row in (
-                Recipe(name, "onedva", "tiny", cache_frames=160, batch=2, lr=8e-4, stages=_ONEDVA_STAGES),
-                Recipe(name, "onedva", "small", cache_frames=160, batch=32, lr=6e-4, speeds=_SPEEDS, stages=_ONEDVA_STAGES),
-                Recipe(name, "onedva", "base", cache_frames=160, batch=64, lr=4e-4, speeds=_SPEEDS, stages=_ONEDVA_STAGES),
+                Recipe(name, "onedva", "tiny", cache_frames=112, batch=2, lr=8e-4, stages=_ONEDVA_STAGES),
+                Recipe(name, "onedva", "small", cache_frames=112, batch=32, lr=6e-4, speeds=_SPEEDS, stages=_ONEDVA_STAGES),
+                Recipe(name, "onedva", "base", cache_frames=112, batch=64, lr=4e-4, speeds=_SPEEDS, stages=_ONEDVA_STAGES),
             )
         ),
         Recipe("onedva-coordinate", "onedva", "tiny", batch=2, lr=2e-3),
