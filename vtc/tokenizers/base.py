@@ -33,7 +33,7 @@ class BaseConfig:
     those of the neighbours (overlap.py)."""
 
     coefficients: int = 400
-    lagrangian: float = 0.14
+    lagrangian: float = 0.09
     dead_zone: float = 0.40
     overlap: bool = False
 
