@@ -1,6 +1,6 @@
 """What a newcomer gets: a folder of 20 clips, the documented command, a bundle a quarter of an hour later, and how good it is.
 
-    python -m benchmarks.newcomer_training --data train
+    python -m benchmarks.newcomer_training --data train --init onedva-tiny
 """
 
 import json
@@ -29,7 +29,8 @@ from benchmarks.common import (
 
 PROTOCOL = """Clips chosen evenly from the folder: `--clips` of them are the newcomer's folder, `--others` more stay outside. The
 command is that of docs/TRAINING.md, run once as a process: index, fit, cache, training and export count. The KLT start is the
-bundle of the same run before its first step, without 1D latents, which would be bytes for nothing. Judged on the clips that the
+bundle of a run without `--init` before its first step, all of it fitted to the newcomer's clips, without 1D latents, which would be
+bytes for nothing. Judged on the clips that the
 run held out and on those outside: the first 48 frames, short side 128, top left square, at each quality; PSNR is the mean over
 frames, then clips; bytes are whole files. Equal bytes: the difference of the two curves of mean PSNR over the logarithm of mean
 bytes, averaged over the range that they share (BD-PSNR, pchip)."""
@@ -72,7 +73,7 @@ def main(
         words = ["train", "onedva", "--data", mine, "--size", "tiny", "--minutes", minutes, "--out", run, "--threads", threads]
         ran = vtc(*words, *(["--init", init] if init else []), "--json")
         bundles = {START: folder / "weights" / "start.safetensors", TRAINED: folder / "weights" / "trained.safetensors"}
-        untrained("onedva", run, mine, bundles[START])
+        untrained("onedva", folder / "linear" if init else run, mine, bundles[START])
         Path(ran.values["bundle"]).rename(bundles[TRAINED])
         held = [mine / name for name in held_out(run)]
         found = parallel(measure, [Job(path, bundles) for path in [*held, *sorted(apart)]], workers)

@@ -169,7 +169,9 @@ def test_minutes_end_by_the_clock_and_go_on_from_where_they_were(cache: Cache, t
     assert 3.6 <= second.elapsed < 8
     rates = [line["lr"] for _, line in hears.lines if "lr" in line]
     assert rates[-1] < 0.1 * rates[0]
-    assert rates == sorted(rates, reverse=True)
+    summit = rates.index(max(rates))  # on a slow machine the first run ends within the warm-up
+    assert rates[:summit] == sorted(rates[:summit])
+    assert rates[summit:] == sorted(rates[summit:], reverse=True)
     assert hears.lines[0][0] >= first.elapsed / 3.6 - 0.01
 
 
