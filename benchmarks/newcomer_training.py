@@ -28,14 +28,14 @@ from benchmarks.common import (
 )
 
 PROTOCOL = """Clips chosen evenly from the folder: `--clips` of them are the newcomer's folder, `--others` more stay outside. The
-command is that of docs/TRAINING.md, run once as a process: index, fit, cache, training and export count. The KLT start is the
-bundle of a run without `--init` before its first step, all of it fitted to the newcomer's clips, without 1D latents, which would be
-bytes for nothing. With `--init`, that bundle may have
-been trained on these very clips, as those in weights/ were on every clip of the training folder: then the figure says what a newcomer
-begins with, not what is new in the run. Judged on the clips that the
-run held out and on those outside: the first 48 frames, short side 128, top left square, at each quality; PSNR is the mean over
-frames, then clips; bytes are whole files. Equal bytes: the difference of the two curves of mean PSNR over the logarithm of mean
-bytes, averaged over the range that they share (BD-PSNR, pchip)."""
+command is that of docs/TRAINING.md, run once as a process: index, fit, cache, training and export count. The KLT start
+is the bundle of a run without `--init` before its first step, all of it fitted to the newcomer's clips, without 1D
+latents, which would be bytes for nothing. With `--init`, that bundle may have been trained on these very clips, as
+those in weights/ were on every clip of the training folder: then the figure says what a newcomer begins with, not what
+is new in the run. Judged on the clips that the run held out and on those outside: the first 48 frames, short side 128,
+top left square, at each quality; PSNR is the mean over frames, then clips; bytes are whole files. Equal bytes: the
+difference of the two curves of mean PSNR over the logarithm of mean bytes, averaged over the range that they share
+(BD-PSNR, pchip)."""
 
 QUALITIES = (20, 35, 50, 65, 80)
 FRAMES = 48

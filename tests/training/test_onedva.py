@@ -96,6 +96,9 @@ def test_init_fits_the_tables_of_a_base_layer_that_codes_otherwise(folder: Path,
     same, _ = create(recipe, index, tmp_path / "same", first)
     assert (tmp_path / "same" / "start.safetensors").read_bytes() == first.read_bytes()
     assert isinstance(same, OneDVAObjective) and set(same.fit.learned) == set(learned)
+    monkeypatch.setitem(PRESETS, "tiny", replace(SMALL, base=BaseConfig(coefficients=24, lagrangian=0.2)))  # only its encoder's choices
+    create(recipe, index, tmp_path / "choosier", first)
+    assert (tmp_path / "choosier" / "start.safetensors").read_bytes() == first.read_bytes()
     monkeypatch.setitem(PRESETS, "tiny", replace(SMALL, base=BaseConfig(coefficients=24, overlap=True)))
     create(recipe, index, tmp_path / "after", first)
     old, new = (load_bundle(path) for path in (first, tmp_path / "after" / "start.safetensors"))

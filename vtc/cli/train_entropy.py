@@ -29,13 +29,9 @@ def train_entropy(
     """Write the bundle with context tables into the folder of the run, under its own name."""
     if bundle is None:
         raise UsageError("which bundle?", "vtc train entropy BUNDLE --data DIR")
-    import torch
-
-    from vtc.codec.model import usable_cores
     from vtc.codec.weights import find
     from vtc.training.context.train import train_context
 
-    torch.set_num_threads(threads or usable_cores())
     path, began = find(bundle), time.monotonic()
     out: Path = folders.out / path.name
     learned = train_context(
@@ -45,6 +41,7 @@ def train_entropy(
         minutes=MINUTES if minutes is None else minutes,
         steps=steps,
         seed=seed,
+        threads=threads,
         evaluation=folders.evaluation,
         reporter=reporter,
     )

@@ -45,6 +45,7 @@ def train_context(
     steps: int | None = None,
     videos: int = VIDEOS,
     seed: int = 0,
+    threads: int | None = None,
     evaluation: Sequence[Path] = (),
     reporter: Reporter | None = None,
 ) -> Learned:
@@ -54,6 +55,8 @@ def train_context(
     Raises TrainingError for a bundle without a base layer, and for data that cannot be used.
     """
     voice = reporter or Reporter()
+    if threads:
+        torch.set_num_threads(threads)
     loaded = load_bundle(bundle, dtype=torch.float32)
     base = loaded.tokenizer.base
     if base is None:

@@ -16,7 +16,6 @@ from torch import Generator, Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from vtc.codec.quality import step_of
-from vtc.tokenizers.base import BaseConfig
 from vtc.tokenizers.bundle import save_bundle
 from vtc.tokenizers.contract import DecodeOptions
 from vtc.tokenizers.coordtok import DIFFUSION_SIZES, NAMES, PRESETS, CoordTok
@@ -24,7 +23,7 @@ from vtc.tokenizers.layers.patch import to_float
 from vtc.tokenizers.planes import LinearPlanes, Planes, fit_bases
 from vtc.training.data import Index
 from vtc.training.objectives.card import card
-from vtc.training.objectives.figures import logistic_bits, psnr
+from vtc.training.objectives.figures import LAGRANGIAN, logistic_bits, psnr
 from vtc.training.objectives.flow import ERROR_FLOOR, flow
 from vtc.training.objectives.onedva import QUALITIES
 from vtc.training.objectives.places import (
@@ -74,7 +73,6 @@ class CoordTokObjective:
 
     def __init__(self, index: Index, recipe: Recipe, folder: Path, perceptual: Perceptual | None) -> None:
         self.index, self.recipe, self.folder, self.perceptual = index, recipe, folder, perceptual
-        self.lagrangian = BaseConfig().lagrangian
 
     def prepare(self, frames: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Nothing is kept beside the frames."""
@@ -104,7 +102,7 @@ class CoordTokObjective:
         error, before = map(torch.cat, zip(*(alone(*one) for one in zip(*(each.split(1) for each in (target, *painted))))))
         weight = 1 / (before + ERROR_FLOOR)
         coarse = steps / tokenizer.gain[1]  # the step of the strips' coefficients, whose basis is orthonormal
-        price = self.lagrangian * coarse.square() * bits / clip[0].numel()
+        price = LAGRANGIAN * coarse.square() * bits / clip[0].numel()
         distortion, rate = (error * weight).mean(), (price * weight).mean()
         parts = {"error": distortion, "rate": rate, "bits": bits.mean()}
         parts["gain_db"] = 10 * torch.log10(before / error.clamp_min(1e-9)).mean()

@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor
 
+LAGRANGIAN = 0.14
+"""Weighs a bit of learned latents against squared error in units of step^2. (The base layer's encoder has a weight of its own.)"""
+
 
 def logistic_bits(values: Tensor, log_scale: Tensor) -> Tensor:
     """Bits of whole numbers (or noisy stand-ins) `[..., C]` under logistic distributions, summed over channels."""

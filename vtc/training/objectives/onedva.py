@@ -14,7 +14,7 @@ from vtc.codec.quality import step_of
 from vtc.codec.streams import BASE_STREAMS, Symbols
 from vtc.codec.symbols import EDGES
 from vtc.entropy import fit_grid, fit_sequence
-from vtc.tokenizers.base import STEP_EDGES, STRUCTURAL_BOUND, BaseConfig, BaseLayer
+from vtc.tokenizers.base import STEP_EDGES, STRUCTURAL_BOUND, BaseLayer
 from vtc.tokenizers.bundle import save_bundle
 from vtc.tokenizers.contract import Context, DecodeOptions, Latents
 from vtc.tokenizers.diffusion import NOISE, timesteps
@@ -25,7 +25,7 @@ from vtc.tokenizers.teacher import StandInTeacher
 from vtc.training.data import Index
 from vtc.training.objectives.base_fit import FIT_VIDEOS, BaseFit, sample_videos, spec_of
 from vtc.training.objectives.card import card
-from vtc.training.objectives.figures import logistic_bits, psnr
+from vtc.training.objectives.figures import LAGRANGIAN, logistic_bits, psnr
 from vtc.training.recipe import Recipe, Stage
 
 FULL_NOISE = 0.85  # One-DVA: 0.1; most of it, because one step is our default decode
@@ -65,7 +65,6 @@ class OneDVAObjective:
 
     def __init__(self, base: BaseLayer | None, fit: BaseFit, index: Index, recipe: Recipe, folder: Path) -> None:
         self.base, self.fit, self.index, self.recipe, self.folder = base, fit, index, recipe, folder
-        self.lagrangian = (base.config if base is not None else BaseConfig()).lagrangian
         self.prepare_key = "no base layer"
         if base is not None:
             self.prepare_key = (
@@ -134,7 +133,7 @@ class OneDVAObjective:
         weight = 1 / ((base.detach() - clip).square().mean((1, 2, 3, 4)) + ERROR_FLOOR)
         error = (clean - clip).square().mean((1, 2, 3, 4))
         flow = (error * weight / (1 - t).clamp_min(LEAST_REST).square()).mean()
-        price = self.lagrangian * context.step.square() * bits / clip[0].numel()
+        price = LAGRANGIAN * context.step.square() * bits / clip[0].numel()
         rate = (price * weight).mean()
         teacher = 1 - F.cosine_similarity(model.to_teacher(middle).float(), self.teacher.tokens(clip), dim=-1).mean()
         alignment = self_alignment(model.to_structural(query.to(patches.dtype)), patches.detach())

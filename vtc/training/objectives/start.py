@@ -65,7 +65,7 @@ def _renewed(recipe: Recipe, index: Index, init: Path, path: Path) -> bool:
     known = bundle.tokenizer
     if recipe.name != "onedva" or preset is None or not isinstance(known, OneDVA) or known.config.base is None:
         return False
-    wanted = replace(preset, coefficients=known.config.base.coefficients)
+    wanted = replace(known.config.base, overlap=preset.overlap)  # what its encoder weighs is its own: tables hold for that too
     if known.config.base == wanted:
         return False
     tokenizer = OneDVA(replace(known.config, base=wanted))

@@ -14,7 +14,6 @@ import torch
 from torch import Generator, Tensor, nn
 
 from vtc.codec.quality import step_of
-from vtc.tokenizers.base import BaseConfig
 from vtc.tokenizers.bundle import save_bundle
 from vtc.tokenizers.contract import DecodeOptions, Latents
 from vtc.tokenizers.keyframe import Frames, fit_linear_key, take
@@ -32,7 +31,7 @@ from vtc.tokenizers.vtok import (
 )
 from vtc.training.data import Index
 from vtc.training.objectives.card import card
-from vtc.training.objectives.figures import logistic_bits, psnr
+from vtc.training.objectives.figures import LAGRANGIAN, logistic_bits, psnr
 from vtc.training.objectives.flow import flow, weight_of
 from vtc.training.objectives.started import clip_start, grown, klt_start, started
 from vtc.training.recipe import Recipe, Stage
@@ -74,7 +73,6 @@ class VTokObjective:
 
     def __init__(self, index: Index, recipe: Recipe, folder: Path) -> None:
         self.index, self.recipe, self.folder = index, recipe, folder
-        self.lagrangian = BaseConfig().lagrangian
 
     def prepare(self, frames: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Nothing beside the frames."""
@@ -110,7 +108,7 @@ class VTokObjective:
         assert base is not None
         loss, gain = flow(tokenizer.decoder, clip, tokenizer.tokens(coded, tokenizer.reader), context, generator)
         weight = weight_of(base, clip)
-        rate = (self.lagrangian * width.square() * bits / clip[0].numel() * weight).mean()
+        rate = (LAGRANGIAN * width.square() * bits / clip[0].numel() * weight).mean()
         parts = {"flow": loss, "rate": rate, "bits": bits.mean(), "gain_db": gain, "tokens": lengths.float().mean()}
         total = loss + rate
         if tokenizer.coordinate is not None:
