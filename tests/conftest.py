@@ -21,6 +21,7 @@ def write_bundle(path: Path, seed: int = 0) -> None:
     from vtc.tokenizers.diffusion import DiffusionConfig
     from vtc.tokenizers.layers.patch import patchify, to_float
     from vtc.tokenizers.onedva import OneDVA, OneDVAConfig
+    from vtc.tokenizers.steps import FINEST
 
     torch.manual_seed(seed)
     config = OneDVAConfig(
@@ -35,23 +36,26 @@ def write_bundle(path: Path, seed: int = 0) -> None:
     tokenizer.base.basis[:] = torch.linalg.svd(patches - patches.mean(0), full_matrices=False).Vh[:24].T
     tokenizer.start(tokenizer.base.basis, tokenizer.base.mean)
     torch.nn.init.normal_(tokenizer.decoder.unpatchifier.outward.weight, std=0.01)
-    samples = []
+    samples, finer = [], torch.arange(4 * 6 * 8).view(4, 6, 8) // 12 % (FINEST + 1)
     for step in (0.2, 0.8):
         first = tokenizer.base.encode(frames[:, :16], None, step)
-        second = tokenizer.base.encode(frames[:, 16:], first.frames[:, -1], step)
-        samples += [(part.motion.numpy(), part.structural.numpy()) for part in (first, second)]
+        second = tokenizer.base.encode(frames[:, 16:], first.frames[:, -1], step, finer=finer)
+        samples += [(part.motion.numpy(), part.finer.numpy(), part.structural.numpy()) for part in (first, second)]
     tables: dict[str, np.ndarray] = {}
     rng = np.random.default_rng(seed)
     for info in stream_infos(tokenizer):
         sides = 2 if info.name == "structural" else 1
-        spec = StreamSpec(info.name, info.channels, info.bound, info.kind, 8 if info.kind == "grid" else 1, sides)
+        classes = FINEST + 1 if info.name == "finer" else 8 if info.kind == "grid" else 1
+        spec = StreamSpec(info.name, info.channels, info.bound, info.kind, classes, sides)
         if info.kind == "sequence":
             drawn = rng.integers(-2, 3, (16, info.positions, info.channels))
             model = fit_sequence(spec, info.positions, [(drawn, np.full(16, info.positions))])
         elif info.name == "motion":
-            model = fit_grid(spec, [(motion, None) for motion, _ in samples])
+            model = fit_grid(spec, [(motion, None) for motion, _, _ in samples])
+        elif info.name == "finer":
+            model = fit_grid(spec, [(levels, None) for _, levels, _ in samples])
         else:
-            model = fit_grid(spec, [(structural, motion[..., 0]) for motion, structural in samples])
+            model = fit_grid(spec, [(structural, motion[..., 0]) for motion, _, structural in samples])
         tables |= {f"{info.name}.{name}": array for name, array in model.to_arrays().items()}
     save_bundle(path, tokenizer, tables, {"trained": "not at all"})
 

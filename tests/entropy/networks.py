@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from vtc.entropy import StreamSpec
-from vtc.entropy.stream import Ints
+from vtc.entropy.stream import Floats, Ints
 from vtc.entropy.surroundings import class_input_count, token_input_count
 from vtc.entropy.vectors import kind_input_count
 
@@ -55,6 +55,11 @@ def vector_arrays() -> dict[str, Ints]:
         "weights": scattered(24, (3, 4, 17), 0, 60), "kernels": np.broadcast_to(500 // (1 + distance * 4), (2, 2, len(distance))).copy(),
         "floor": np.broadcast_to(1 + 90 // (1 + size), (2, len(size))).copy(),
     }  # fmt: skip
+
+
+def steps(symbols: Ints, step: float = 1.0) -> Floats:
+    """One step for all tokens of a grid `[S, H, W, C]`."""
+    return np.full(symbols.shape[:3], step, np.float32)
 
 
 def clip(seed: int, shape: tuple[int, int, int] = (3, 5, 4)) -> tuple[Ints, Ints, Ints]:

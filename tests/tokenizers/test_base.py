@@ -1,11 +1,21 @@
 """The base layer: what it codes it decodes, exactly; prediction pays; a smaller step is better."""
 
+import numpy as np
 import torch
+from torch import Tensor
 
-from vtc.tokenizers.base import ALONE, CONTEXT, SIDES, BaseLayer
+from vtc.codec.quality import stored
+from vtc.tokenizers.base import ALONE, CONTEXT, SIDES, TOLD, BaseLayer
 from vtc.tokenizers.layers.patch import patchify, to_float, to_uint8, unpatchify
+from vtc.tokenizers.steps import FINEST, steps_of
 
 from .pictures import psnr, scene
+
+
+def mixed(clip: Tensor) -> Tensor:
+    """Every fineness that there is, for the tokens of a clip."""
+    shape = clip.shape[1] // 4, clip.shape[2] // 16, clip.shape[3] // 16
+    return torch.arange(shape[0] * shape[1] * shape[2]).view(shape) % (FINEST + 1)
 
 
 def test_patchify_has_an_inverse() -> None:
@@ -25,8 +35,8 @@ def test_klt_is_orthonormal(layer: BaseLayer) -> None:
 def test_decoding_gives_the_encoders_frames(layer: BaseLayer) -> None:
     video, last_encoded, last_decoded = scene(32), None, None
     for part in video.split(16, 1):
-        segment = layer.encode(part, last_encoded, 0.4)
-        decoded = layer.decode(segment.motion, segment.structural, last_decoded, 0.4)
+        segment = layer.encode(part, last_encoded, 0.4, finer=mixed(part))
+        decoded = layer.decode(segment.motion, segment.finer, segment.structural, last_decoded, 0.4)
         assert torch.equal(decoded, segment.frames)
         last_encoded, last_decoded = segment.frames[:, -1], decoded[:, -1]
 
@@ -71,13 +81,31 @@ def test_prices_change_choices(layer: BaseLayer) -> None:
 
 
 def test_sides_stay_within_the_entropy_model() -> None:
-    sides = [BaseLayer.sides(step) for step in (0.05, 0.5, 0.7, 1.2, 5.0)]
-    assert {side for pair in sides for side in pair} <= set(range(SIDES))
-    assert all(alone == context + 1 for context, alone in sides)
+    sides = BaseLayer.sides(torch.tensor([0.05, 0.5, 0.7, 1.2, 5.0]))
+    assert sides.tolist() == [0, 0, 2, 4, 6] and int(sides.max()) + ALONE < SIDES
+
+
+def test_finer_tokens_are_nearer_to_the_source(layer: BaseLayer) -> None:
+    video = scene(16)
+    finer = torch.zeros(4, 4, 6, dtype=torch.int16)
+    finer[:, :, 3:] = FINEST
+    same, better = layer.encode(video, None, 1.6), layer.encode(video, None, 1.6, finer=finer)
+    left, right = (slice(0, 40), slice(56, 96))
+    assert psnr(better.frames[..., right], video[..., right]) > psnr(same.frames[..., right], video[..., right]) + 0.8
+    assert abs(psnr(better.frames[..., left], video[..., left]) - psnr(same.frames[..., left], video[..., left])) < 1.5
+    assert torch.equal(better.finer[..., 0], finer)
+
+
+def test_steps_are_the_same_with_and_without_torch() -> None:
+    finer = np.arange(FINEST + 1).reshape(1, -1)
+    for step in (0.11, 0.63, 5.5):
+        step = stored(step)
+        assert np.array_equal(BaseLayer.steps(torch.from_numpy(finer), step).numpy(), steps_of(finer, step))
 
 
 def test_side_tells_of_every_token(layer: BaseLayer) -> None:
     segment = layer.encode(scene(16), None, 0.4)
-    side = layer.side(segment.motion, segment.structural)
-    assert side.shape == (3, *segment.motion.shape[:3])
+    coarser = torch.rand(segment.motion.shape[:3])
+    side = layer.side(segment.motion, segment.structural, coarser)
+    assert side.shape == (TOLD, *segment.motion.shape[:3]) and torch.equal(side[3], coarser)
     assert torch.equal(side[0], segment.motion[..., 0].float())

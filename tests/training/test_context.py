@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.entropy.networks import EDGES, PASSES, SPEC, THRESHOLDS, clip
+from tests.entropy.networks import EDGES, PASSES, SPEC, THRESHOLDS, clip, steps
 from vtc.entropy import ContextModel, RangeWriter, Tables
 from vtc.entropy.stream import Ints
 from vtc.training.context.features import Plan, fit_prediction, gather
@@ -18,7 +18,7 @@ PLAN = Plan(SPEC, np.array(THRESHOLDS), tuple(EDGES), tuple(PASSES), np.full(SPE
 
 def run(seed: int, slices: int = 6) -> Run:
     symbols, side, motion = clip(seed, (slices, 5, 6))
-    return Run(motion.astype(np.int16), symbols.astype(np.int16), side.astype(np.uint8), 0.5)
+    return Run(motion.astype(np.int16), symbols.astype(np.int16), side.astype(np.uint8), steps(symbols, 0.5))
 
 
 def test_the_coder_picks_the_tables_that_training_saw(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +38,7 @@ def test_the_coder_picks_the_tables_that_training_saw(monkeypatch: pytest.Monkey
         seen[id(tables)].append(np.stack((which, symbols)))
 
     monkeypatch.setattr(RangeWriter, "put", noting)
-    model.encode(one.structural, one.side, one.vectors, None, one.step)
+    model.encode(one.structural, one.side, one.vectors, None, one.steps)
     with torch.no_grad():
         rows = rows_at(network.rounded().places(tokens), len(model.tables))
         label_rows = rows_at(classes.rounded().places(labels.inputs)[:, 0], len(model.classes) // 2)
@@ -75,7 +75,7 @@ def test_prediction_finds_a_picture_that_stays() -> None:
     structural = np.repeat(np.clip(still.structural[:1] * 3, -9, 9), 4, 0)
     alone = np.ones(structural.shape[:3], np.uint8)
     plan = Plan(SPEC, np.array(THRESHOLDS), tuple(EDGES), tuple(PASSES), np.full(SPEC.channels, 16, np.int32))
-    lasting = Run(np.zeros((*structural.shape[:3], 3), np.int16), structural, alone, 0.5)
+    lasting = Run(np.zeros((*structural.shape[:3], 3), np.int16), structural, alone, steps(structural, 0.5))
     tokens, _ = gather(plan, fit_prediction(plan, [lasting]), [lasting])
     count = len(tokens) // 4
     first = np.abs(tokens.rest.numpy()[:, : EDGES[1]])

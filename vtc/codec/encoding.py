@@ -1,6 +1,7 @@
 """One pass from a video to the bytes of a `.vtc` file: reading, base layer, network and coding run beside each other, a few segments in
 flight."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ import torch
 
 from vtc.codec.effort import LEVELS
 from vtc.codec.ground import Ground, Reference
-from vtc.codec.group_step import first_step
+from vtc.codec.lookahead import HORIZON, Sight, finer, look
 from vtc.codec.model import Model, own_threads
 from vtc.codec.network import LengthRule
 from vtc.codec.options import EncodeOptions
@@ -25,16 +26,18 @@ from vtc.codec.symbols import CHANGE
 from vtc.container import ColourCodes, Header, Segment, Writer
 from vtc.errors import OutputError
 from vtc.media import AudioCopy, VideoSource
+from vtc.tokenizers.steps import PER_OCTAVE
 
 
 @dataclass(frozen=True)
 class _Work:
-    """A segment on its way: its clip, the sound up to its end, then its symbols and what the base layer gives the network."""
+    """A segment on its way: its clip, the sound up to its end, what it shows, then its symbols and what the network is given."""
 
     clip: Clip
     audio: bytes
     step: float
     symbols: Symbols
+    sight: Sight | None = None
     ground: Ground | None = None
 
     @property
@@ -66,7 +69,9 @@ class Encoding:
         if options.effort and model.base is None:
             self.warnings.append(f"--effort changes nothing here: {model.name} has no base layer to search in")
         if options.quality != EncodeOptions.quality and all(stream.levels for stream in model.streams):
-            self.warnings.append(f"--quality changes nothing here: {model.name} writes so many discrete tokens, whatever they show")
+            self.warnings.append(
+                f"--quality changes nothing here: {model.name} writes so many discrete tokens, whatever they show"
+            )
 
     def run(self, file: BinaryIO, progress: Progress | None) -> None:
         """Write the whole file."""
@@ -76,7 +81,9 @@ class Encoding:
         self._tags()
         with own_threads(), ExitStack() as stack:
             read = stack.enter_context(closing(beside(self._read())))
-            alone = partial(torch.set_num_threads, self.model.threads)  # with gradients, the network waits for the base layer
+            alone = partial(
+                torch.set_num_threads, self.model.threads
+            )  # with gradients, the network waits for the base layer
             setup = self.model.base_threads if self.refiner is None else alone
             based = stack.enter_context(closing(beside(self._base(read), setup=setup)))
             painted = stack.enter_context(closing(beside(self._network(based))))
@@ -128,30 +135,47 @@ class Encoding:
 
     def _base(self, works: Iterable[_Work]) -> Iterator[_Work]:
         """The base layer, clip after clip: each leans on the end of the one before, unless a group begins."""
+        if self.model.base is None:
+            yield from works
+            return
         last: Reference | None = None
-        for work in works:
-            based = self._based(work, last if work.clip.leans else None)
-            if self.model.base is not None and not work.clip.leans and self._group_of(work) > 1:
-                step = first_step(self.model.base, based.symbols, based.step)
-                if step < based.step:
-                    based = self._based(replace(work, step=step), None)
-            last = based.ground.end if based.ground is not None else None
+        for ahead in self._ahead(works):
+            work = ahead[0]
+            based = self._based(
+                work, [seen.sight for seen in ahead if seen.sight is not None], last if work.clip.leans else None
+            )
+            assert based.ground is not None
+            last = based.ground.end
             yield based
 
-    def _group_of(self, first: _Work) -> int:
-        """Segments of the group that begins with `first`: fewer near the end, where the source tells that."""
-        frames = self.info.frame_estimate
-        left = self.group if frames is None else -(-frames // self.model.clip_frames) - first.number
-        return min(self.group, left)
+    def _ahead(self, works: Iterable[_Work]) -> Iterator[list[_Work]]:
+        """Every clip with those behind it, as far as they are looked at and lean on it."""
+        waiting: deque[_Work] = deque()
+        for work in works:
+            if not work.clip.leans:
+                yield from _emptied(waiting)
+            before = waiting[-1].sight if waiting else None
+            waiting.append(replace(work, sight=look(work.pixels.to(self.model.device), before)))
+            if len(waiting) == HORIZON:
+                yield list(waiting)
+                waiting.popleft()
+        yield from _emptied(waiting)
 
-    def _based(self, work: _Work, last: Reference | None) -> _Work:
-        """With a coarser step where the finest ones would need symbols beyond their bound (white walls, say): a clipped symbol is a flat
-        area of the wrong brightness."""
+    def _based(self, work: _Work, sights: list[Sight], last: Reference | None) -> _Work:
+        """Where steps would need symbols beyond their bound (white walls, say), they are made coarser, first those of the tokens that are
+        finer than others: a clipped symbol is a flat area of the wrong brightness."""
+        levels = finer(sights, work.step)
         while True:
-            symbols, ground = self.model.base_encode(work.pixels, last, work.step, self.effort.search, self.refiner)
-            if not self.model.saturated(symbols):
-                return replace(work, symbols=symbols, ground=ground)
-            work = replace(work, step=coarser(work.step))
+            symbols, ground = self.model.base_encode(
+                work.pixels, last, work.step, levels, self.effort.search, self.refiner
+            )
+            saturated = torch.from_numpy(self.model.saturated(symbols))
+            if not saturated.any():
+                return replace(work, symbols=symbols, sight=None, ground=ground)
+            if levels[saturated].any():
+                levels[saturated] = (levels[saturated] - PER_OCTAVE).clamp_(min=0)
+            else:
+                work = replace(work, step=coarser(work.step))
 
     def _network(self, works: Iterable[_Work]) -> Iterator[_Work]:
         for work, symbols in self.network.encode(works, self.rule):
@@ -169,3 +193,9 @@ class Encoding:
             before = work.symbols
             leans = clip.leans and (self.model.base is not None or any(stream.profile == CHANGE for stream in streams))
             yield Segment(clip.number, leans, clip.pts, clip.last_duration, work.step, streams, crc), work.audio
+
+
+def _emptied(waiting: deque[_Work]) -> Iterator[list[_Work]]:
+    while waiting:
+        yield list(waiting)
+        waiting.popleft()

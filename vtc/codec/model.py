@@ -4,15 +4,18 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from vtc.codec.ground import Ground, Reference, fineness
+from vtc.codec.ground import Ground, Reference, ground_of, inherited
 from vtc.codec.memory import reuse_memory
 from vtc.codec.network import LengthRule, Network
 from vtc.codec.refiner import Refiner
@@ -48,7 +51,9 @@ class Model:
         """The decoder of that name, or the default one. UsageError where the bundle does not have it."""
         has = self.tokenizer.decoders
         if wanted is not None and wanted not in has:
-            raise UsageError(f"bundle {self.name} has no {wanted} decoder", f"it has: {', '.join(has)}; leave out --decoder")
+            raise UsageError(
+                f"bundle {self.name} has no {wanted} decoder", f"it has: {', '.join(has)}; leave out --decoder"
+            )
         return wanted or has[0]
 
     def refiner(self, geometry: Geometry, rate: float, rule: LengthRule, steps: int) -> Refiner | None:
@@ -66,36 +71,39 @@ class Model:
         torch.set_num_threads(max(1, self.threads // 2))
 
     def base_encode(
-        self, pixels: Tensor, before: Reference | None, step: float, search: Search = NO_SEARCH, refiner: Refiner | None = None
+        self,
+        pixels: Tensor,
+        before: Reference | None,
+        step: float,
+        finer: Tensor | None = None,
+        search: Search = NO_SEARCH,
+        refiner: Refiner | None = None,
     ) -> tuple[Symbols, Ground | None]:
-        """The base layer of a clip uint8 `[3, T, H, W]` that leans on what was `before`, refined by `refiner`; nothing where there is
-        no base layer."""
+        """The base layer of a clip uint8 `[3, T, H, W]` that leans on what was `before`, its tokens so much `finer` `[S, gh, gw]` than
+        `step` (None: none is), refined by `refiner`; nothing where there is no base layer."""
         if self.base is None:
             return Symbols({}, {}), None
         clip, last = pixels.to(self.device), None if before is None else before.frame
-        segment: BaseSegment = self.base.encode(clip, last, step, search)
+        segment: BaseSegment = self.base.encode(
+            clip, last, step, search, None if finer is None else finer.to(self.device)
+        )
         if refiner is not None:
-            told, _ = fineness(segment.structural, before, step)
-            segment = refiner(segment, clip, last, step, told)
-        arrays = {"motion": segment.motion.cpu().numpy(), "structural": segment.structural.cpu().numpy()}
-        return Symbols(arrays, {}), self._ground(segment, before, step)
+            segment = refiner(segment, clip, before, step)
+        segment = replace(segment, finer=inherited(segment.finer, segment.structural, before))
+        arrays = {name: getattr(segment, name).cpu().numpy() for name in BASE_STREAMS}
+        return Symbols(arrays, {}), ground_of(segment, before, step)
 
-    def saturated(self, symbols: Symbols) -> bool:
-        """Whether a symbol of the base layer has reached its bound, so that it was probably clipped."""
-        return self.base is not None and int(abs(symbols.arrays["structural"]).max()) >= STRUCTURAL_BOUND
+    def saturated(self, symbols: Symbols) -> npt.NDArray[np.bool_]:
+        """Tokens bool `[S, gh, gw]` of which a symbol of the base layer has reached its bound, so that it was probably clipped."""
+        return np.asarray((abs(symbols.arrays["structural"]) >= STRUCTURAL_BOUND).any(-1))
 
     def base_decode(self, symbols: Symbols, before: Reference | None, step: float) -> Ground | None:
         """What `base_encode` gave the network, from its symbols."""
         if self.base is None:
             return None
-        motion, structural = (torch.from_numpy(symbols.arrays[name]).to(self.device) for name in BASE_STREAMS)
-        frames = self.base.decode(motion, structural, None if before is None else before.frame, step)
-        return self._ground(BaseSegment(motion, structural, frames), before, step)
-
-    def _ground(self, segment: BaseSegment, before: Reference | None, step: float) -> Ground:
-        told, levels = fineness(segment.structural, before, step)
-        end = Reference(segment.frames[:, -1].clone(), levels)  # cloned, so that it does not hold the clip
-        return Ground(segment.frames, BaseLayer.side(segment.motion, segment.structural), told, end)
+        motion, finer, structural = (torch.from_numpy(symbols.arrays[name]).to(self.device) for name in BASE_STREAMS)
+        frames = self.base.decode(motion, finer, structural, None if before is None else before.frame, step)
+        return ground_of(BaseSegment(motion, finer, structural, frames), before, step)
 
 
 def stream_infos(tokenizer: Tokenizer) -> tuple[StreamInfo, ...]:

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vtc.codec.ground import Reference, fineness
 from vtc.codec.network import LengthRule
 from vtc.codec.streams import Geometry, StreamInfo
 from vtc.tokenizers.base import BaseSegment
@@ -17,26 +18,38 @@ class Refiner:
     """Refines the segments of one geometry, of a tokenizer with a base layer; `steps` for each."""
 
     def __init__(
-        self, tokenizer: Tokenizer, streams: tuple[StreamInfo, ...], geometry: Geometry, rate: float, rule: LengthRule, steps: int
+        self,
+        tokenizer: Tokenizer,
+        streams: tuple[StreamInfo, ...],
+        geometry: Geometry,
+        rate: float,
+        rule: LengthRule,
+        steps: int,
     ) -> None:
         self.tokenizer, self.geometry, self.rate, self.rule, self.steps = tokenizer, geometry, rate, rule, steps
         self.streams = [stream for stream in streams if not stream.whole]
 
-    def __call__(self, segment: BaseSegment, pixels: Tensor, last: Tensor | None, step: float, fine: Tensor) -> BaseSegment:
-        """The segment with other symbols. `pixels` uint8 `[3, T, H, W]`: what it is to show; `last`, `step`: as it was coded with;
-        `fine`: the step that the network is told."""
+    def __call__(self, segment: BaseSegment, pixels: Tensor, before: Reference | None, step: float) -> BaseSegment:
+        """The segment with other symbols. `pixels` uint8 `[3, T, H, W]`: what it is to show; `before`, `step`: as it was coded with."""
         base = self.tokenizer.base
         assert base is not None
-        wanted = to_float(pixels)
-        told = base.side(segment.motion, segment.structural)
-        coded = [self._coded(tile, wanted, to_float(segment.frames), told, step, fine) for tile in range(self.geometry.layout.count)]
+        wanted, fine = to_float(pixels), fineness(segment.finer, segment.structural, before, step)[0]
 
-        def score(picture: Tensor, side: Tensor) -> tuple[float, Tensor]:
+        def told(symbols: Tensor) -> Tensor:
+            return base.side(segment.motion, symbols, fineness(segment.finer, symbols, before, step)[1] - fine.log2())
+
+        shown, side = to_float(segment.frames), told(segment.structural)
+        coded = [self._coded(tile, wanted, shown, side, step, fine) for tile in range(self.geometry.layout.count)]
+
+        def score(picture: Tensor, symbols: Tensor) -> tuple[float, Tensor]:
+            side = told(symbols)
             error, slope = 0.0, torch.zeros_like(picture)
             for tile, (latents, lengths) in enumerate(coded):
                 shown = (self._window(picture, tile) / 127.5 - 1).requires_grad_()
                 context = self._context(shown, side, tile, fine)
-                off = self.tokenizer.decode(latents, lengths, context, NetworkOptions()).float() - self._window(wanted, tile)
+                off = self.tokenizer.decode(latents, lengths, context, NetworkOptions()).float() - self._window(
+                    wanted, tile
+                )
                 share = torch.from_numpy(self.geometry.layout.weights[tile]).to(off.device)
                 weighed = share * off.detach()
                 (gradient,) = torch.autograd.grad(off, shown, 2 * weighed)
@@ -44,10 +57,12 @@ class Refiner:
                 error += float(np.sum((weighed * off.detach()).cpu().numpy(), dtype=np.float64))
             return error, slope
 
-        return refine(base, segment, last, step, score, self.steps)
+        return refine(base, segment, None if before is None else before.frame, step, score, self.steps)
 
     @torch.no_grad()
-    def _coded(self, tile: int, wanted: Tensor, shown: Tensor, side: Tensor, step: float, fine: Tensor) -> tuple[Latents, Lengths]:
+    def _coded(
+        self, tile: int, wanted: Tensor, shown: Tensor, side: Tensor, step: float, fine: Tensor
+    ) -> tuple[Latents, Lengths]:
         """The network's latents of a tile as they would be decoded now, and how many are kept."""
         clip, context = self._window(wanted, tile), self._context(self._window(shown, tile), side, tile, fine)
         found, gains = self.tokenizer.encode(clip, context), self.tokenizer.gains(step)

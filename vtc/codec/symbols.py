@@ -12,6 +12,7 @@ from vtc.container import PROFILES, Reader, Segment, StreamData
 from vtc.entropy import ChangeModel, ContextModel, PackedModel, StaticModel, StreamSpec, VectorModel, symbols_crc
 from vtc.entropy.surroundings import Past
 from vtc.errors import BundleError, DamageError, OutputError, UsageError, VtcError
+from vtc.tokenizers.steps import steps_of
 
 EDGES = "step_edges"  # array of a bundle: from one such step to the next, a stream has tables of its own
 LEARNED = "context_"  # begins the names of arrays of the context profile
@@ -43,7 +44,13 @@ class SymbolCoder:
         return coded, self.checksum(symbols)
 
     def encode_stream(
-        self, number: int, symbols: Symbols, geometry: Geometry, before: Symbols | None, step: float, entropy: str = "auto"
+        self,
+        number: int,
+        symbols: Symbols,
+        geometry: Geometry,
+        before: Symbols | None,
+        step: float,
+        entropy: str = "auto",
     ) -> StreamData:
         """One stream of a segment, by its `number`; the rest as for `encode`."""
         stream, coders = self.streams[number], self.coders[number]
@@ -56,7 +63,9 @@ class SymbolCoder:
         tabled = {p: c for p, c in wanted.items() if p not in (PACKED, CHANGE)}
         data = {p: self._encode(c, stream, symbols, before, step) for p, c in tabled.items()}
         packed = wanted.get(PACKED)
-        if isinstance(packed, PackedModel) and all(len(d) > packed.size(symbols.kept(stream.name).size) for d in data.values()):
+        if isinstance(packed, PackedModel) and all(
+            len(d) > packed.size(symbols.kept(stream.name).size) for d in data.values()
+        ):
             data[PACKED] = self._encode(packed, stream, symbols, before, step)
         if CHANGE in wanted and before is not None:
             change = self._encode(wanted[CHANGE], stream, symbols, before, step)
@@ -107,7 +116,9 @@ class SymbolCoder:
         if isinstance(coder, VectorModel):
             return coder.encode(array, _last_slice(stream, before))
         if stream.kind == "sequence":
-            return coder.encode_sequence(array, symbols.lengths[stream.name], self._fineness(coder, stream, step))
+            return coder.encode_sequence(
+                array, symbols.lengths[stream.name], int(self._fineness(coder, stream, np.asarray(step)))
+            )
         return coder.encode(array, self._side(coder, stream, array.shape, symbols, step), _last_slice(stream, before))
 
     def _decode(
@@ -131,11 +142,17 @@ class SymbolCoder:
             return coder.decode(
                 data.data, shape[:3], self._side(coder, stream, shape, symbols, step), _last_slice(stream, before)
             )
-        kept = coder.decode_sequence(data.data, data.counts, self._fineness(coder, stream, step))
+        kept = coder.decode_sequence(data.data, data.counts, int(self._fineness(coder, stream, np.asarray(step))))
         return np.pad(kept, ((0, 0), (0, shape[1] - kept.shape[1]), (0, 0)))
 
     def _changed(
-        self, coder: ChangeModel, stream: StreamInfo, data: StreamData, shape: tuple[int, ...], symbols: Symbols, before: Symbols | None
+        self,
+        coder: ChangeModel,
+        stream: StreamInfo,
+        data: StreamData,
+        shape: tuple[int, ...],
+        symbols: Symbols,
+        before: Symbols | None,
     ) -> np.ndarray:
         if before is None:
             raise DamageError(f"its {stream.name} stream tells changes, but it stands alone")
@@ -160,11 +177,11 @@ class SymbolCoder:
 
     def _known(
         self, coder: ContextModel, stream: StreamInfo, symbols: Symbols, before: Symbols | None, step: float
-    ) -> tuple[np.ndarray, np.ndarray, Past | None, float]:
-        """What a context model is told: side, vectors, what it remembers of the segment before, and the step."""
-        motion = symbols.arrays[SIDE_OF[stream.name]]
-        side = motion[..., 0] + 2 * self._fineness(coder, stream, step)
-        return side, motion[..., 1:], None if before is None else before.memory[stream.name], step
+    ) -> tuple[np.ndarray, np.ndarray, Past | None, np.ndarray]:
+        """What a context model is told: side, vectors, what it remembers of the segment before, and the steps of the tokens."""
+        motion, steps = symbols.arrays[SIDE_OF[stream.name]], steps_of(symbols.arrays["finer"][..., 0], step)
+        side = motion[..., 0] + 2 * self._fineness(coder, stream, steps)
+        return side, motion[..., 1:], None if before is None else before.memory[stream.name], steps
 
     def _remember(self, symbols: Symbols, before: Symbols | None, step: float) -> None:
         """Keep with the symbols what the segment behind them will need, whatever the profile of this one."""
@@ -180,14 +197,15 @@ class SymbolCoder:
         """What the tables of a grid `shape` depend on, known before it: whether a token refers to its context, and how fine the step is."""
         if coder.spec.sides == 1:
             return None
-        fineness = self._fineness(coder, stream, step)
         if stream.name not in SIDE_OF:
-            return np.full(shape[:3], fineness)
-        return symbols.arrays[SIDE_OF[stream.name]][..., 0] + 2 * fineness
+            return np.full(shape[:3], self._fineness(coder, stream, np.asarray(step)))
+        steps = steps_of(symbols.arrays["finer"][..., 0], step)
+        return symbols.arrays[SIDE_OF[stream.name]][..., 0] + 2 * self._fineness(coder, stream, steps)
 
-    def _fineness(self, coder: Coder, stream: StreamInfo, step: float) -> int:
-        """The tables that a step asks for, where a stream has several."""
-        return int((step > self.edges[stream.name]).sum()) if coder.spec.sides > 1 else 0
+    def _fineness(self, coder: Coder, stream: StreamInfo, steps: np.ndarray) -> np.ndarray:
+        """The tables that steps `[...]` ask for, where a stream has several."""
+        edges = self.edges[stream.name] if coder.spec.sides > 1 else np.zeros(0)
+        return (np.asarray(steps)[..., None] > edges).sum(-1)
 
 
 DAMAGED = "`--on-damage skip` keeps what is whole; a new copy of the file may be intact"

@@ -1,6 +1,6 @@
 """A bundle for people with tensors: clips to symbols and back, without a file (`vtc.load`)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vtc.codec.ground import Ground, Reference
+from vtc.codec.lookahead import HORIZON, Sight, finer, look
 from vtc.codec.model import Model, load_model, own_threads
 from vtc.codec.network import LengthRule, drawn_noise
 from vtc.codec.quality import step_of
@@ -57,7 +58,13 @@ class Codec:
         return self._model.device
 
     def encode(
-        self, clips: Tensor, *, quality: int = 50, length: float = 1.0, tokens: int | None = None, frame_rate: float = 0.0
+        self,
+        clips: Tensor,
+        *,
+        quality: int = 50,
+        length: float = 1.0,
+        tokens: int | None = None,
+        frame_rate: float = 0.0,
     ) -> Latents:
         """Clips float `[B, 3, T, H, W]` in [-1, 1], of any size, to symbols. `quality`, `length` and `tokens` as in `vtc encode`;
         `frame_rate` in frames a second, 0 where unknown."""
@@ -99,11 +106,23 @@ class Codec:
         number = 0
         for clip in clips:
             last: Reference | None = None
-            for pixels in self._cut(to_uint8(clip).cpu(), geometry):
-                symbols, ground = self._model.base_encode(pixels, last, step)
+            pieces = self._cut(to_uint8(clip).cpu(), geometry)
+            for pixels, levels in zip(pieces, self._finer(pieces, step), strict=True):
+                symbols, ground = self._model.base_encode(pixels, last, step, levels)
                 last = None if ground is None else ground.end
                 yield _Work(number, step, symbols, ground, pixels)
                 number += 1
+
+    def _finer(self, pieces: Sequence[Tensor], step: float) -> Iterator[Tensor | None]:
+        """How much finer the tokens of each piece of a clip are to be coded."""
+        if self._model.base is None:
+            yield from (None for _ in pieces)
+            return
+        sights: list[Sight] = []
+        for pixels in pieces:
+            sights.append(look(pixels.to(self.device), sights[-1] if sights else None))
+        for number in range(len(pieces)):
+            yield finer(sights[number : number + HORIZON], step)
 
     def _based(self, latents: Latents) -> Iterator[_Work]:
         number = 0

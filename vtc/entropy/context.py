@@ -20,7 +20,7 @@ from vtc.entropy import exact
 from vtc.entropy.coder import RangeReader, RangeWriter, Tables
 from vtc.entropy.exact import UNIT, Whole, demand_exact, hidden, levels, picked, reach, whole
 from vtc.entropy.static import PASSES, activity
-from vtc.entropy.stream import Ints, StreamSpec, check_grid, checked_size, shifted
+from vtc.entropy.stream import Floats, Ints, StreamSpec, check_grid, checked_size, shifted
 from vtc.entropy.surroundings import (
     CLASS_UNIT,
     Past,
@@ -92,7 +92,11 @@ class ContextModel:
         self.own = take("own", channels, -1)
         width = self.own.shape[1]
         self.side, self.past, self.near = (take(name, channels, width) for name in ("side", "past", "near"))
-        self.common, self.budget, self.start = take("common", inputs, width), take("budget", BUDGET, width), take("start", groups, width)
+        self.common, self.budget, self.start = (
+            take("common", inputs, width),
+            take("budget", BUDGET, width),
+            take("start", groups, width),
+        )
         self.out, self.out_common = take("out", width, channels), take("out_common", inputs, channels)
         self.out_budget, self.out_past = take("out_budget", BUDGET, channels), take("out_past", 2, channels)
         self.out_near, self.out_start = take("out_near", channels), take("out_start", channels)
@@ -102,22 +106,31 @@ class ContextModel:
         self.class_start = take("class_start", self.class_in.shape[1])
         self.class_out = take("class_out", self.class_in.shape[1] + 1)
         self.classes = Tables(arrays["class_counts"])
-        if self.tables.counts.shape[1] != spec.alphabet or self.classes.counts.shape[1] != spec.classes or len(self.classes) % 2:
+        if (
+            self.tables.counts.shape[1] != spec.alphabet
+            or self.classes.counts.shape[1] != spec.classes
+            or len(self.classes) % 2
+        ):
             raise BundleError(f"context tables of stream {spec.name}: the tables do not fit its symbols")
         sums = [reach(weights) for weights in (self.own, self.side, self.past, self.near, self.common, self.budget)]
         demand_exact(sum(sums) + np.abs(self.start).max(0), f"{spec.name}.start")
-        direct = reach(self.out_common) + reach(self.out_budget) + reach(self.out_past) + np.abs(self.out_near) * exact.MOST
+        direct = (
+            reach(self.out_common) + reach(self.out_budget) + reach(self.out_past) + np.abs(self.out_near) * exact.MOST
+        )
         demand_exact(direct + reach(self.out, exact.HIDDEN_MOST) + np.abs(self.out_start), f"{spec.name}.out")
         demand_exact(reach(self.class_in) + np.abs(self.class_start), f"{spec.name}.class_in")
-        demand_exact(reach(self.class_out[:-1, None], exact.HIDDEN_MOST) + np.abs(self.class_out[-1:]), f"{spec.name}.class_out")
+        demand_exact(
+            reach(self.class_out[:-1, None], exact.HIDDEN_MOST) + np.abs(self.class_out[-1:]), f"{spec.name}.class_out"
+        )
 
     # -- segments -----------------------------------------------------------------------------------------------------
 
-    def encode(self, symbols: Ints, side: Ints, vectors: Ints, before: Past | None, step: float) -> bytes:
+    def encode(self, symbols: Ints, side: Ints, vectors: Ints, before: Past | None, steps: Floats) -> bytes:
         """A grid [S, H, W, C] to bytes.
 
         side [S, H, W] in [0, sides), odd where a token stands alone; vectors [S, H, W, 2]: its displacement (`Past.moved`). `before`: what
-        `follow` gave for the segment that this one leans on, or None. `step`: of the quantiser. The decoder must be given the same.
+        `follow` gave for the segment that this one leans on, or None. `steps` float32 [S, H, W] of the quantiser. The decoder must be given
+        the same.
         """
         shifted(check_grid(symbols, self.spec), self.spec)  # for its check of the range
         writer = RangeWriter()
@@ -127,11 +140,11 @@ class ContextModel:
             writer.put(wanted.ravel(), rows.ravel(), tables)
             return wanted
 
-        self._segment(put, symbols.astype(np.int32), symbols.shape[:3], side, vectors, before, step)
+        self._segment(put, symbols.astype(np.int32), symbols.shape[:3], side, vectors, before, steps)
         return writer.finish()
 
     def decode(
-        self, data: bytes, shape: Sequence[int], side: Ints, vectors: Ints, before: Past | None, step: float
+        self, data: bytes, shape: Sequence[int], side: Ints, vectors: Ints, before: Past | None, steps: Floats
     ) -> npt.NDArray[np.int32]:
         """The grid [S, H, W, C] of shape (S, H, W) from bytes. DamageError when no writer could have written them."""
         checked_size((*shape, self.spec.channels), self.spec)
@@ -140,14 +153,14 @@ class ContextModel:
         def get(wanted: Ints | None, rows: Ints, tables: Tables) -> Ints:
             return reader.get(rows.ravel(), tables).reshape(rows.shape)
 
-        return self._segment(get, None, tuple(shape), side, vectors, before, step)
+        return self._segment(get, None, tuple(shape), side, vectors, before, steps)
 
-    def follow(self, symbols: Ints, side: Ints, vectors: Ints, before: Past | None, step: float) -> Past | None:
+    def follow(self, symbols: Ints, side: Ints, vectors: Ints, before: Past | None, steps: Floats) -> Past | None:
         """What a segment leaves to the one that leans on it."""
-        self._check(symbols.shape[:3], side, vectors)
+        self._check(symbols.shape[:3], side, vectors, steps)
         past = before
-        for z, sides, v in zip(symbols, side, vectors, strict=True):
-            moved = self._moved(past, z.shape[:2], v, step)
+        for z, sides, v, own in zip(symbols, side, vectors, steps, strict=True):
+            moved = self._moved(past, v, own)
             past = moved.then(z, activity(z, self.thresholds), (sides & 1).astype(np.uint8))
         return past
 
@@ -159,14 +172,14 @@ class ContextModel:
         side: Ints,
         vectors: Ints,
         before: Past | None,
-        step: float,
+        steps: Floats,
     ) -> npt.NDArray[np.int32]:
         """All slices in coding order; the symbols [S, H, W, C] that `code` put or got."""
-        self._check(shape, side, vectors)
+        self._check(shape, side, vectors, steps)
         decoded = np.zeros((*shape, self.spec.channels), np.int32)
         past = before
         for t in range(shape[0]):
-            moved, alone = self._moved(past, shape[1:], vectors[t], step), (side[t] & 1).astype(np.uint8)
+            moved, alone = self._moved(past, vectors[t], steps[t]), (side[t] & 1).astype(np.uint8)
             known = slice_of(past, moved, side[t], alone, vectors[t])
             labels = self._labels(code, known, None if symbols is None else symbols[t])
             found = self._symbols(code, known, labels, None if symbols is None else known.grid.flat(symbols[t]))
@@ -174,16 +187,16 @@ class ContextModel:
             past = moved.then(decoded[t], known.grid.square(labels), alone)
         return decoded
 
-    def _moved(self, past: Past | None, shape: tuple[int, ...], vectors: Ints, step: float) -> Past:
-        if past is None:
-            return nothing(shape[0], shape[1], self.spec.channels, step)
-        return past.moved(vectors, self.keep, step)
+    def _moved(self, past: Past | None, vectors: Ints, steps: Floats) -> Past:
+        return nothing(self.spec.channels, steps) if past is None else past.moved(vectors, self.keep, steps)
 
-    def _check(self, shape: tuple[int, ...], side: Ints, vectors: Ints) -> None:
+    def _check(self, shape: tuple[int, ...], side: Ints, vectors: Ints, steps: Floats) -> None:
         if side.shape != shape or (side.size and not 0 <= int(side.min()) <= int(side.max()) < self.spec.sides):
             raise UsageError(f"stream {self.spec.name}: side information must be {shape}, in 0..{self.spec.sides - 1}")
         if vectors.shape != (*shape, 2):
             raise UsageError(f"stream {self.spec.name}: vectors {vectors.shape} are not those of {shape}")
+        if steps.shape != shape:
+            raise UsageError(f"stream {self.spec.name}: steps {steps.shape} are not those of {shape}")
 
     # -- a slice ------------------------------------------------------------------------------------------------------
 
@@ -195,7 +208,9 @@ class ContextModel:
         for number, at in enumerate(known.grid.passes):
             inputs = class_inputs(known, number, labels, self.spec.sides).astype(np.float32)
             values = hidden(inputs @ self.class_in + self.class_start)
-            rows = picked(values @ self.class_out[:-1] + self.class_out[-1], tables) + tables * known.alone[at].astype(np.uint16)
+            rows = picked(values @ self.class_out[:-1] + self.class_out[-1], tables) + tables * known.alone[at].astype(
+                np.uint16
+            )
             labels[at] = code(None if truth is None else truth[at], rows, self.classes)
         return labels
 
@@ -272,4 +287,6 @@ def budget(thresholds: Ints, labels: Ints, spent: Ints) -> Whole:
     """How much of the sum|z| that a class promises is still to come, at least and at most, and whether nothing can: [n, BUDGET]."""
     least = np.concatenate(([0], thresholds))[labels] - spent
     most = np.concatenate((thresholds - 1, [1 << 30]))[labels] - spent
-    return np.stack((levels(np.maximum(least, 0)), levels(np.maximum(most, 0)), (most <= 0) * UNIT), 1).astype(np.float32)
+    return np.stack((levels(np.maximum(least, 0)), levels(np.maximum(most, 0)), (most <= 0) * UNIT), 1).astype(
+        np.float32
+    )

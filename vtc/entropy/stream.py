@@ -11,6 +11,7 @@ import numpy.typing as npt
 from vtc.errors import FormatError, UsageError
 
 Ints = npt.NDArray[Any]  # any integer dtype; what a function asks of it is in its docstring
+Floats = npt.NDArray[np.floating]
 Lengths = Sequence[int] | Ints  # kept positions of each item of a sequence
 
 MAX_SYMBOLS = 1 << 28  # of one stream of one segment; a damaged count must not become a huge allocation

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from vtc.entropy.exact import UNIT, levels
 from vtc.entropy.static import PASSES
-from vtc.entropy.stream import Ints
+from vtc.entropy.stream import Floats, Ints
 
 CLASS_UNIT = 8  # a class as an input
 _STATE_MOST = 8190
@@ -75,35 +75,37 @@ def mean(values: Ints, grid: Grid, at: Ints, offsets: Ints) -> npt.NDArray[np.in
 @dataclass(frozen=True)
 class Past:
     """What is known of a slice once it is coded. `state` int32 [H, W, C]: the sum of what its symbols put into the picture, in
-    units of `step`. `labels` uint8 [H, W]: classes. `alone` uint8 [H, W]: 1 where a token does not refer to the past."""
+    units of its `steps` float32 [H, W]. `labels` uint8 [H, W]: classes. `alone` uint8 [H, W]: 1 where a token does not refer to the
+    past."""
 
     state: Ints
     labels: Ints
     alone: Ints
-    step: float
+    steps: Floats
 
-    def moved(self, vectors: Ints, keep: Ints, step: float) -> "Past":
+    def moved(self, vectors: Ints, keep: Ints, steps: Floats) -> "Past":
         """The same where tokens of the next slice look for it: displaced by their `vectors` [H, W, 2] (half pixels over a slice of
-        four frames; tokens have 16 pixels), its state multiplied by `keep` [C] / 16 and told in units of `step`."""
+        four frames; tokens have 16 pixels), its state multiplied by `keep` [C] / 16 and told in units of their `steps` [H, W]."""
         height, width = self.labels.shape
         # The mean displacement of the four frames is 5/8 of the vector; a token is 32 half pixels.
         rows = np.clip((256 * np.arange(height)[:, None] - 5 * vectors[..., 0] + 128) >> 8, 0, height - 1)
         columns = np.clip((256 * np.arange(width) - 5 * vectors[..., 1] + 128) >> 8, 0, width - 1)
         state = self.state[rows, columns]
-        if step != self.step:
-            state = np.rint(state * (self.step / step)).astype(np.int32)
-        return Past((keep * state + 8) >> 4, self.labels[rows, columns], self.alone[rows, columns], step)
+        scale = self.steps[rows, columns] / steps.astype(np.float64)
+        other = scale != 1
+        state[other] = np.rint(state[other] * scale[other][:, None]).astype(np.int32)
+        return Past((keep * state + 8) >> 4, self.labels[rows, columns], self.alone[rows, columns], steps)
 
     def then(self, symbols: Ints, labels: Ints, alone: Ints) -> "Past":
         """What follows when a slice [H, W, C] is coded upon this, which was `moved` for it."""
         state = np.where(alone[..., None] > 0, 0, self.state) + symbols
-        return Past(np.clip(state, -_STATE_MOST, _STATE_MOST), labels, alone, self.step)
+        return Past(np.clip(state, -_STATE_MOST, _STATE_MOST), labels, alone, self.steps)
 
 
-def nothing(height: int, width: int, channels: int, step: float) -> Past:
-    """What is known before the first slice of all."""
-    none = np.zeros((height, width), np.uint8)
-    return Past(np.zeros((height, width, channels), np.int32), none, none, step)
+def nothing(channels: int, steps: Floats) -> Past:
+    """What is known before the first slice of all, of tokens with these `steps` [H, W]."""
+    none = np.zeros(steps.shape, np.uint8)
+    return Past(np.zeros((*steps.shape, channels), np.int32), none, none, steps)
 
 
 @dataclass(frozen=True)

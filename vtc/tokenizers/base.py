@@ -1,8 +1,9 @@
 """The base layer: a predictive KLT with motion (DESIGN.md, Prediction; after VTok's F(x_t) - F(x_key), with motion added).
 
 Slices of 4 frames are coded in order. Each 4x16x16 token stands alone or refers to its context, the last decoded frame displaced by the
-token's vector; the KLT codes the difference. The loop closes on this linear reconstruction, rounded to 8 bits after every slice, so
-that floats of different devices cannot drift apart. Works on whole frames; nothing here is learned but the KLT and the symbol statistics.
+token's vector; the KLT codes the difference, each token with a step of its own (steps.py). The loop closes on this linear
+reconstruction, rounded to 8 bits after every slice, so that floats of different devices cannot drift apart, and filtered (deblock.py).
+Works on whole frames; nothing here is learned but the KLT and the symbol statistics.
 """
 
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vtc.tokenizers import motion
+from vtc.tokenizers.deblock import deblock
 from vtc.tokenizers.layers.patch import PATCH_SIZE, PATCH_TIME, patchify, to_float, to_uint8, unpatchify
 from vtc.tokenizers.layers.precision import inference_dtype
 from vtc.tokenizers.overlap import Mixed, blended
+from vtc.tokenizers.steps import FACTORS
 
 CONTEXT, ALONE = 0, 1
 STRUCTURAL_BOUND = 255
@@ -24,6 +27,7 @@ VECTOR_BITS = 9.0  # what a vector of its own costs, about
 COMMON_VECTOR_BITS = 4.0  # and the slice's commonest one
 STEP_EDGES = (0.5, 0.9, 1.5)  # symbols have other statistics at other steps
 SIDES = 2 * (len(STEP_EDGES) + 1)
+TOLD = 4  # channels of `BaseLayer.side`
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,11 @@ class Search:
 
 @dataclass(frozen=True)
 class BaseSegment:
-    """`motion` int16 `[S, gh, gw, 3]` (reference, dy, dx), `structural` int16 `[S, gh, gw, C]`, `frames` uint8 `[3, T, H, W]`."""
+    """`motion` int16 `[S, gh, gw, 3]` (reference, dy, dx), `finer` int16 `[S, gh, gw, 1]` (see steps.py), `structural` int16
+    `[S, gh, gw, C]`, `frames` uint8 `[3, T, H, W]`."""
 
     motion: Tensor
+    finer: Tensor
     structural: Tensor
     frames: Tensor
 
@@ -92,56 +98,72 @@ class BaseLayer(nn.Module):
         self.class_bits.copy_(class_bits)
 
     @torch.no_grad()
-    def encode(self, frames: Tensor, last: Tensor | None, step: float, search: Search = NO_SEARCH) -> BaseSegment:
+    def encode(
+        self, frames: Tensor, last: Tensor | None, step: float, search: Search = NO_SEARCH, finer: Tensor | None = None
+    ) -> BaseSegment:
         """Code a clip uint8 `[3, T, H, W]` after the decoded frame `last` uint8 `[3, H, W]` (None: it stands alone). `step` is the
-        quantiser's step, in units of pixels in [-1, 1]."""
-        scaled = self.basis / (127.5 * step)
+        quantiser's step, in units of pixels in [-1, 1]; tokens are so much `finer`, whole numbers `[S, gh, gw]` (None: none is)."""
+        scaled = self.basis / 127.5
         basis = scaled[:, :_LARGE].contiguous(), scaled[:, _LARGE:].to(inference_dtype(frames.device))
+        patches = patchify(frames[None])[0]
+        if finer is None:
+            finer = torch.zeros(patches.shape[:3], dtype=torch.int16, device=frames.device)
         vectors: list[Tensor] = []
         symbols, decoded = [], []
-        for start in range(0, frames.shape[1], PATCH_TIME):
-            part = slice(start, start + PATCH_TIME)
-            slice_ = _Slice(self, patchify(frames[None, :, part])[0, 0], step, basis)
+        for number, steps in enumerate(self.steps(finer, step)):
+            part = slice(PATCH_TIME * number, PATCH_TIME * (number + 1))
+            slice_ = _Slice(self, patches[number], steps, basis)
             doubled = None if last is None else motion.double(last)
             if last is not None and doubled is not None:
                 slice_.predict(frames[:, part], last, doubled, search, vectors[-1] if vectors else None)
             v, z = slice_.told.to(torch.int16), slice_.symbols.to(torch.int16)
-            decoded.append(self._decode_slice(v, z, doubled, step, slice_.mixed))
+            decoded.append(self._decode_slice(v, z, doubled, steps, slice_.mixed))
             vectors.append(v)
             symbols.append(z)
             last = decoded[-1][:, -1]
-        return BaseSegment(torch.stack(vectors), torch.stack(symbols), torch.cat(decoded, 1))
+        return BaseSegment(
+            torch.stack(vectors), finer[..., None].to(torch.int16), torch.stack(symbols), torch.cat(decoded, 1)
+        )
 
     @torch.no_grad()
-    def decode(self, vectors: Tensor, symbols: Tensor, last: Tensor | None, step: float) -> Tensor:
+    def decode(self, vectors: Tensor, finer: Tensor, symbols: Tensor, last: Tensor | None, step: float) -> Tensor:
         """The frames uint8 `[3, T, H, W]` that `encode` gave, from its symbols."""
         decoded = []
-        for v, z in zip(vectors, symbols, strict=True):
-            decoded.append(self._decode_slice(v, z, None if last is None else motion.double(last), step))
+        for v, z, steps in zip(vectors, symbols, self.steps(finer[..., 0], step), strict=True):
+            decoded.append(self._decode_slice(v, z, None if last is None else motion.double(last), steps))
             last = decoded[-1][:, -1]
         return torch.cat(decoded, 1)
 
     @staticmethod
-    def side(vectors: Tensor, symbols: Tensor) -> Tensor:
-        """What the network is told of the tokens, float `[3, S, gh, gw]` of about unit size: alone or not, how much was coded,
-        how far it moved."""
+    def steps(finer: Tensor, step: float) -> Tensor:
+        """`steps_of` for tensors."""
+        return torch.from_numpy(FACTORS).to(finer.device)[finer.long()] * step
+
+    @staticmethod
+    def side(vectors: Tensor, symbols: Tensor, coarser: Tensor) -> Tensor:
+        """What the network is told of the tokens, float `[4, S, gh, gw]` of about unit size: alone or not, how much was coded,
+        how far it moved, and by how many octaves its step is `coarser` `[S, gh, gw]` than the one that is told for all."""
         coded = torch.log2(1 + symbols.abs().sum(-1, dtype=torch.float32)) / 4
         moved = torch.log2(1 + vectors[..., 1:].abs().sum(-1, dtype=torch.float32)) / 4
-        return torch.stack((vectors[..., 0].float(), coded, moved))
+        return torch.stack((vectors[..., 0].float(), coded, moved, coarser))
 
-    def _decode_slice(self, vectors: Tensor, symbols: Tensor, doubled: Tensor | None, step: float, mixed: Mixed | None = None) -> Tensor:
-        """uint8 `[3, 4, H, W]` from the symbols of one slice, after a frame as `motion.double` gives it. `mixed`: what `blended` gives
-        for it, where that is known already."""
+    def _decode_slice(
+        self, vectors: Tensor, symbols: Tensor, doubled: Tensor | None, steps: Tensor, mixed: Mixed | None = None
+    ) -> Tensor:
+        """uint8 `[3, 4, H, W]` from the symbols of one slice, after a frame as `motion.double` gives it. `steps` `[gh, gw]`: of its tokens.
+        `mixed`: what `blended` gives for it, where that is known already."""
         prediction = self.mean
         if doubled is not None:
             leaning = vectors[..., 0] == CONTEXT
             context = self._contexts(doubled, vectors[..., 1:], leaning, mixed)
             prediction = torch.where(leaning[..., None], context, self.mean)
         patches = prediction.expand(*symbols.shape[:2], -1).clone()
-        coded = symbols.any(-1).nonzero(as_tuple=True)
+        coded = symbols.any(-1)
+        at = coded.nonzero(as_tuple=True)
         used = symbols.flatten(0, 1).any(0).nonzero()[:, 0]
-        patches[coded] += (symbols[coded][:, used].float() * step) @ self.basis.T[used]
-        return to_uint8(unpatchify(patches[None, None])[0])
+        patches[at] += (symbols[at][:, used] * steps[at][:, None]) @ self.basis.T[used]
+        picture = to_uint8(unpatchify(patches[None, None])[0])
+        return deblock(picture.to(torch.int16), coded, steps).to(torch.uint8) if len(used) else picture
 
     def _contexts(self, doubled: Tensor, vectors: Tensor, leaning: Tensor, mixed: Mixed | None) -> Tensor:
         """What the tokens of a slice refer to, float `[gh, gw, 3072]` in [-1, 1]: the last frame (`motion.double`), displaced by `vectors`
@@ -152,14 +174,14 @@ class BaseLayer(nn.Module):
             blocks[at] = contexts
         return to_float(blocks.flatten(2))
 
-    def quantise(self, energy: Tensor, u: Tensor, reference: int, step: float) -> tuple[Tensor, Tensor]:
+    def quantise(self, energy: Tensor, u: Tensor, reference: int, steps: Tensor) -> tuple[Tensor, Tensor]:
         """Cost (squared error + lagrangian step^2 bits) `[...]` and symbols `[..., C]` of differences whose squares sum to `energy` `[...]`
-        and whose coefficients are `u` `[..., C]`, in units of the step.
+        and whose coefficients are `u` `[..., C]`, in units of the tokens' `steps` `[...]`.
 
         Dead-zone rounding tells the token's class; under the prices of that class each symbol may then shrink by one, and the whole
         token may be dropped.
         """
-        side = self.sides(step)[reference]
+        side = self.sides(steps) + reference
         weight, magnitude = self.config.lagrangian, u.abs()
         size = (magnitude + self.config.dead_zone).floor_().clamp_(max=STRUCTURAL_BOUND)
         smaller = (size - 1).clamp_(min=0)
@@ -168,36 +190,36 @@ class BaseLayer(nn.Module):
         price_smaller = (magnitude - smaller).square_().add_(self.bits(tables, smaller), alpha=weight)
         size = torch.where(price_smaller < price, smaller, size)
         activity = self._activity(size)
-        bits = self.bits(self._tables(side, activity), size).sum(-1) + self.class_bits[side][activity]
+        bits = self.bits(self._tables(side, activity), size).sum(-1) + self.class_bits[side, activity]
         error = (magnitude - size).square_().sum(-1)
         inside = magnitude.square_().sum(-1)
         coded, dropped = error + weight * bits, inside + weight * self.class_bits[side, 0]
         size = size * (coded < dropped)[..., None]
-        return energy + (torch.minimum(coded, dropped) - inside) * step * step, size * u.sign()
+        return energy + (torch.minimum(coded, dropped) - inside) * steps * steps, size * u.sign()
 
     @staticmethod
-    def sides(step: float) -> tuple[int, int]:
-        """Sides of the structural stream's entropy model at a step: that of tokens with a context, and of those alone."""
-        k = 2 * sum(step > edge for edge in STEP_EDGES)
-        return k + CONTEXT, k + ALONE
+    def sides(steps: Tensor) -> Tensor:
+        """int64 `[...]`: sides of the structural stream's entropy model for tokens with a context of these `steps` `[...]`; `ALONE` more is
+        that of those alone."""
+        return 2 * torch.bucketize(steps, torch.tensor(STEP_EDGES, device=steps.device))
 
-    def prices(self, vectors: Tensor, symbols: Tensor, step: float) -> tuple[Tensor, Tensor]:
-        """Of `symbols [..., gh, gw, C]` with `vectors [..., gh, gw, 3]`: what each token costs, in bits, and the table of each symbol, for
-        `bits`."""
+    def prices(self, vectors: Tensor, finer: Tensor, symbols: Tensor, step: float) -> tuple[Tensor, Tensor]:
+        """Of `symbols [..., gh, gw, C]` with `vectors [..., gh, gw, 3]`, `finer [..., gh, gw, 1]` than `step`: what each token costs, in
+        bits, and the table of each symbol, for `bits`."""
         size = symbols.abs()
         activity = self._activity(size)
-        context, alone = (self._tables(side, activity) for side in self.sides(step))
-        tables = torch.where((vectors[..., :1] == CONTEXT), context, alone)
-        told = self.class_bits[torch.tensor(self.sides(step), device=symbols.device)[vectors[..., 0].long()], activity]
-        return self.bits(tables, size).sum(-1) * (activity > 0) + told, tables
+        side = self.sides(self.steps(finer[..., 0], step)) + vectors[..., 0]
+        tables = self._tables(side, activity)
+        return self.bits(tables, size).sum(-1) * (activity > 0) + self.class_bits[side, activity], tables
 
     def _activity(self, size: Tensor) -> Tensor:
         return torch.bucketize(size.sum(-1).long(), self.class_floor, right=True) - 1
 
-    def _tables(self, side: int, activity: Tensor) -> Tensor:
-        """Where in all `symbol_bits` the tables of tokens of these classes `[...]` have their zeros: int32 `[..., C]`."""
-        zeros = (self.symbol_rows[side] * (2 * STRUCTURAL_BOUND + 1) + STRUCTURAL_BOUND).to(torch.int32)
-        return zeros.index_select(0, activity.flatten()).unflatten(0, activity.shape)
+    def _tables(self, side: Tensor, activity: Tensor) -> Tensor:
+        """Where in all `symbol_bits` the tables of tokens of these sides and classes `[...]` have their zeros: int32 `[..., C]`."""
+        zeros = (self.symbol_rows * (2 * STRUCTURAL_BOUND + 1) + STRUCTURAL_BOUND).to(torch.int32).flatten(0, 1)
+        row = side * self.symbol_rows.shape[1] + activity
+        return zeros.index_select(0, row.flatten()).unflatten(0, row.shape)
 
     def bits(self, tables: Tensor, size: Tensor) -> Tensor:
         """What symbols of these magnitudes cost in these `tables`, in bits."""
@@ -208,22 +230,23 @@ class _Slice:
     """A slice of patches uint8 `[gh, gw, 3072]` and the cheapest way to code it that is known: `told` int64 `[gh, gw, 3]` (reference, dy,
     dx) and `symbols` `[gh, gw, C]`, at `cost` `[gh, gw]`; at first every token stands alone."""
 
-    def __init__(self, base: BaseLayer, patches: Tensor, step: float, basis: tuple[Tensor, Tensor]) -> None:
-        """`basis`: from numbers 0..255 to units of the step, the first coefficients (the large ones) exact, the others for speed."""
-        self.base, self.step, (self.first, self.others) = base, step, basis
+    def __init__(self, base: BaseLayer, patches: Tensor, steps: Tensor, basis: tuple[Tensor, Tensor]) -> None:
+        """`steps` `[gh, gw]` of its tokens. `basis`: of numbers 0..255, the first coefficients (the large ones) exact, the others for
+        speed."""
+        self.base, self.steps, (self.first, self.others) = base, steps, basis
         self.patches = patches.to(torch.int16)
         rest = self.patches - (base.mean + 1) * 127.5
-        self.cost, self.symbols = self._priced(rest, _energy(rest), ALONE)
+        self.cost, self.symbols = self._priced(rest, _energy(rest), ALONE, steps)
         self.told = torch.zeros(*patches.shape[:2], 3, dtype=torch.int64, device=patches.device)
         self.told[..., 0] = ALONE
         self.missed = torch.full_like(self.cost, torch.inf)  # what the context leaves, before anything is coded
         self.mixed: Mixed | None = None
 
-    def _priced(self, rest: Tensor, energy: Tensor, reference: int) -> tuple[Tensor, Tensor]:
+    def _priced(self, rest: Tensor, energy: Tensor, reference: int, steps: Tensor) -> tuple[Tensor, Tensor]:
         """Cost and symbols of tokens of which a `reference` leaves this `rest`, float `[..., 3072]` in numbers of 0..255, of this
-        `energy`."""
-        u = torch.cat((rest @ self.first, self._rounded(rest)), -1)
-        return self.base.quantise(energy, u, reference, self.step)
+        `energy`, with these `steps` `[...]`."""
+        u = torch.cat((rest @ self.first, self._rounded(rest)), -1).div_(steps[..., None])
+        return self.base.quantise(energy, u, reference, steps)
 
     def _rounded(self, rest: Tensor) -> Tensor:
         """The other coefficients. Rows are filled up to one of few numbers: for each that it meets, oneDNN keeps a plan and its memory."""
@@ -237,7 +260,9 @@ class _Slice:
         `[3, 4, H, W]`; `last` and `doubled`: the frame before, uint8 `[3, H, W]`, and as `motion.double` gives it; `before`: the vectors
         one slice before."""
         last_luma = motion.luma(last)
-        found = motion.search(motion.luma(frames[:, list(motion.SEARCH_FRAMES)]), last_luma, motion.double(last_luma[None]))
+        found = motion.search(
+            motion.luma(frames[:, list(motion.SEARCH_FRAMES)]), last_luma, motion.double(last_luma[None])
+        )
         self._try_still(last)
         self._try(doubled, found, VECTOR_BITS)
         self._try(doubled, found.flatten(0, 1).mode(0).values.expand_as(found), COMMON_VECTOR_BITS)
@@ -256,14 +281,14 @@ class _Slice:
         """Now that all vectors are chosen, the symbols of those tokens whose neighbours have others, for the context as it will be."""
         self.mixed = at, mixed = blended(doubled, self.told[..., 1:], self.told[..., 0] == CONTEXT)
         rest = (self.patches[at] - mixed.flatten(1)).float()
-        self.cost[at], self.symbols[at] = self._priced(rest, _energy(rest), CONTEXT)
+        self.cost[at], self.symbols[at] = self._priced(rest, _energy(rest), CONTEXT, self.steps[at])
 
     def _try_still(self, last: Tensor) -> None:
         """Refer to the last frame as it is, everywhere where that is cheaper."""
         frame = patchify(last[None, :, None], 1)[0, 0].unflatten(-1, (3, 1, -1))
         rest = (self.patches.unflatten(-1, (3, PATCH_TIME, -1)) - frame).flatten(2).float()
         self.missed = _energy(rest)
-        price, symbols = self._priced(rest, self.missed, CONTEXT)
+        price, symbols = self._priced(rest, self.missed, CONTEXT, self.steps)
         better = price < self.cost
         self.cost, self.symbols = torch.minimum(self.cost, price), torch.where(better[..., None], symbols, self.symbols)
         self.told[..., 0] = torch.where(better, CONTEXT, ALONE)
@@ -275,8 +300,9 @@ class _Slice:
         missed = _energy(rest)
         promising = missed < self.missed[at]  # what is no nearer to the pixels is hardly ever cheaper
         at, rest, missed = (at[0][promising], at[1][promising]), rest[promising], missed[promising]
-        price, symbols = self._priced(rest, missed, CONTEXT)
-        price = price + self.base.config.lagrangian * self.step * self.step * bits
+        steps = self.steps[at]
+        price, symbols = self._priced(rest, missed, CONTEXT, steps)
+        price = price + self.base.config.lagrangian * bits * steps.square()
         better = price < self.cost[at]
         there = at[0][better], at[1][better]
         self.cost[there], self.symbols[there], self.missed[there] = price[better], symbols[better], missed[better]

@@ -44,7 +44,7 @@ class Context:
     """What encoder and decoder know of a tile besides its own latents, all decoded before the network runs.
 
     `step`: the base layer's quantiser step `[B]`. `base`: its picture, float `[B, 3, T, H, W]` in [-1, 1], None where there is no base
-    layer. `side`: `BaseLayer.side` of the tile's 4x16x16 patches, `[B, 3, T/4, H/16, W/16]`, zeros without one, so that its shape always
+    layer. `side`: `BaseLayer.side` of the tile's 4x16x16 patches, `[B, 4, T/4, H/16, W/16]`, 3 zeros without one, so that its shape always
     tells the size of the clip. `frame_rate` in frames a second, 0 where unknown.
     """
 

@@ -20,6 +20,7 @@ from vtc.tokenizers.layers.zero import zeroed
 
 NOISE = 0.1
 SIDE_CHANNELS = 3
+"""Of what is told of the tokens, where there is no base layer that tells more."""
 _CACHED_PIXELS = 320 * 240  # of frames that go through the convolutions together on a CPU
 _PIXEL_CHANNELS = 12  # of the map that the transformer hands to the convolutions, at half size
 
@@ -53,27 +54,35 @@ class Unpatchifier(nn.Module):
     Works at half size on each frame with both its neighbours in the base picture; the output is added to the base.
     """
 
-    def __init__(self, config: DiffusionConfig) -> None:
+    def __init__(self, config: DiffusionConfig, side: int) -> None:
         super().__init__()
         half = PATCH_TIME * (PATCH_SIDE // 2) ** 2
         self.linear = nn.Linear(config.width, half * _PIXEL_CHANNELS)
-        self.inward = nn.Conv2d(36 + 12 + SIDE_CHANNELS + 1 + _PIXEL_CHANNELS, config.channels, 3, padding=1)
+        self.inward = nn.Conv2d(36 + 12 + side + 1 + _PIXEL_CHANNELS, config.channels, 3, padding=1)
         self.blocks = nn.ModuleList(ResidualBlock(config.channels) for _ in range(config.blocks))
         self.outward = zeroed(nn.Conv2d(config.channels, 12, 3, padding=1))
 
     def forward(self, hidden: Tensor, base: Tensor, noisy: Tensor | None, side: Tensor, level: Tensor) -> Tensor:
         """`hidden [B, S, gh, gw, width]`, `base` and `noisy` (noise around the base in units of sigma, None: none) `[B, 3, T, H, W]`,
-        `side [B, 3, S, gh, gw]`, `level [B]`; returns what is to be added to the base, `[B, 3, T, H, W]`, in units of the step."""
+        `side [B, C, S, gh, gw]`, `level [B]`; returns what is to be added to the base, `[B, 3, T, H, W]`, in units of the step."""
         b, _, t, h, w = base.shape
         s, gh, gw = hidden.shape[1:4]
         dtype, grid = hidden.dtype, (s, PATCH_TIME, gh, 8, gw, 8)
         frames = _half_size(base.to(dtype))
         repeated = torch.cat((frames[:, :1], frames, frames[:, -1:]), 1)
         before, frames, after = repeated[:, :-2], repeated[:, 1:-1], repeated[:, 2:]
-        told = torch.cat((side, level.view(-1, 1, 1, 1, 1).expand(-1, 1, s, gh, gw)), 1).to(dtype).permute(0, 2, 3, 4, 1)
+        told = (
+            torch.cat((side, level.view(-1, 1, 1, 1, 1).expand(-1, 1, s, gh, gw)), 1).to(dtype).permute(0, 2, 3, 4, 1)
+        )
         told = told[:, :, None, :, None, :, None].expand(b, *grid, -1)
-        maps = self.linear(hidden).reshape(b, s, gh, gw, _PIXEL_CHANNELS, PATCH_TIME, 8, 8).permute(0, 1, 5, 2, 6, 3, 7, 4)
-        seen = [before, frames, after, told, maps] if noisy is None else [before, frames, after, _half_size(noisy), told, maps]
+        maps = (
+            self.linear(hidden).reshape(b, s, gh, gw, _PIXEL_CHANNELS, PATCH_TIME, 8, 8).permute(0, 1, 5, 2, 6, 3, 7, 4)
+        )
+        seen = (
+            [before, frames, after, told, maps]
+            if noisy is None
+            else [before, frames, after, _half_size(noisy), told, maps]
+        )
         pictures = [channels.reshape(b * t, h // 2, w // 2, channels.shape[-1]) for channels in seen]
         # What no gradient needs goes through the convolutions in parts that stay in a core's cache.
         whole = base.is_cuda or torch.is_grad_enabled()
@@ -102,18 +111,19 @@ def _half_size(clip: Tensor) -> Tensor:
 class DiffusionDecoder(nn.Module):
     """DiT over patches with the latents in its context; adaLN on the timestep and the step (one shared map, adaLN-single)."""
 
-    def __init__(self, config: DiffusionConfig) -> None:
+    def __init__(self, config: DiffusionConfig, side: int = SIDE_CHANNELS) -> None:
+        """`side`: channels of the context's."""
         super().__init__()
         self.config = config
         width = config.width
         self.base_in = nn.Linear(PATCH_SIZE, width)
         self.noisy_in = zeroed(nn.Linear(PATCH_SIZE, width, bias=False))
-        self.side_in = nn.Linear(SIDE_CHANNELS, width, bias=False)
+        self.side_in = nn.Linear(side, width, bias=False)
         self.condition = nn.Sequential(nn.Linear(2 * width, width), nn.SiLU(), zeroed(nn.Linear(width, 6 * width)))
         self.per_block = nn.Parameter(torch.zeros(config.depth, 6, width))
         self.blocks = nn.ModuleList(Block(width, config.heads) for _ in range(config.depth))
         self.norm = RMSNorm(width)
-        self.unpatchifier = Unpatchifier(config)
+        self.unpatchifier = Unpatchifier(config, side)
 
     def forward(self, z: Tensor | None, t: Tensor, tokens: Tensor, context: Context) -> tuple[Tensor, Tensor]:
         """The clean clip `[B, 3, T, H, W]` (float32) seen in `z` at times `t [B]`, and the hidden state of the middle block for

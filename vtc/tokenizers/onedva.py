@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from vtc.tokenizers.base import SIDES, STRUCTURAL_BOUND, BaseConfig, BaseLayer
+from vtc.tokenizers.base import SIDES, STRUCTURAL_BOUND, TOLD, BaseConfig, BaseLayer
 from vtc.tokenizers.contract import Context, DecodeOptions, Latents, Lengths, Query, Stream, Tokenizer
 from vtc.tokenizers.coordinate import CoordinateConfig, CoordinateDecoder, sampled, whole
 from vtc.tokenizers.diffusion import SIDE_CHANNELS, DiffusionConfig, DiffusionDecoder
@@ -25,6 +25,7 @@ from vtc.tokenizers.layers.transformer import Block, RMSNorm, fourier, rotary
 from vtc.tokenizers.layers.zero import zeroed
 from vtc.tokenizers.lookup import PictureLookup
 from vtc.tokenizers.motion import VECTOR_BOUND
+from vtc.tokenizers.steps import FINEST
 
 QUERY_BOUND = 15
 _RESOLUTION_TOKENS = 4
@@ -162,7 +163,7 @@ class OneDVA(Tokenizer):
         width = config.decoder.width
         self.query_in = nn.Linear(config.query_channels, width)
         self.query_place = nn.Parameter(torch.randn(config.queries, width) * 0.02)
-        self.decoder = DiffusionDecoder(config.decoder)
+        self.decoder = DiffusionDecoder(config.decoder, TOLD if config.base else SIDE_CHANNELS)
         self.decoders = ("diffusion", "coordinate") if config.coordinate else ("diffusion",)
         self.coordinate = (
             Coordinates(config.coordinate, config.queries, config.query_channels) if config.coordinate else None
@@ -175,14 +176,15 @@ class OneDVA(Tokenizer):
 
     @property
     def streams(self) -> tuple[Stream, ...]:
-        """motion and structural of the base layer (or structural of the network), then query."""
+        """motion, finer and structural of the base layer (or structural of the network), then query."""
         c = self.config
         query = Stream("query", c.query_channels, QUERY_BOUND, "sequence", cut=True, positions=c.queries)
         if c.base is None:
             return Stream("structural", c.structural_channels, STRUCTURAL_BOUND, "grid", classes=c.classes), query
         motion = Stream("motion", 3, VECTOR_BOUND, "grid", classes=8)
+        finer = Stream("finer", 1, FINEST, "grid", classes=FINEST + 1)
         structural = Stream("structural", c.base.coefficients, STRUCTURAL_BOUND, "grid", classes=c.classes, sides=SIDES)
-        return motion, structural, query
+        return motion, finer, structural, query
 
     def gains(self, step: float) -> dict[str, float]:
         """1D latents are trained for steps of 1; structural latents have the KLT's scale, that of pixels."""

@@ -16,12 +16,13 @@ from torch import Tensor
 
 from vtc.tokenizers import motion
 from vtc.tokenizers.base import CONTEXT, STRUCTURAL_BOUND, BaseLayer, BaseSegment
+from vtc.tokenizers.deblock import deblock
 from vtc.tokenizers.layers.patch import unpatchify
 from vtc.tokenizers.overlap import WHOLE, blended
 
 Score = Callable[[Tensor, Tensor], tuple[float, Tensor]]
-"""From the base picture, whole numbers 0..255 in float `[3, T, H, W]`, and what is told of its tokens to the squared error of the decoded
-clip, in units of pixels in [-1, 1], and its gradient by the base picture."""
+"""From the base picture, whole numbers 0..255 in float `[3, T, H, W]`, and its symbols to the squared error of the decoded clip, in units
+of pixels in [-1, 1], and its gradient by the base picture."""
 
 BEST_SHARE = 0.5
 """Of the moves that pay by themselves, those that are made at once: moves of neighbours get in each other's way."""
@@ -30,13 +31,15 @@ FALSE, WEAK, STRONG = 2.5, 1.3, 0.8
 """How a slice's stiffness changes after a step that made things worse, gained less than half of what was promised, or more than that."""
 
 
-def refine(base: BaseLayer, segment: BaseSegment, last: Tensor | None, step: float, score: Score, steps: int) -> BaseSegment:
+def refine(
+    base: BaseLayer, segment: BaseSegment, last: Tensor | None, step: float, score: Score, steps: int
+) -> BaseSegment:
     """The segment with other symbols, at a lower sum of `score` and price; vectors stay. `last` and `step` as given to `encode`.
 
     Each of the `steps` changes one slice, decodes everything and keeps the change if the sum fell.
     """
-    vectors, slices = segment.motion, len(segment.motion)
-    best = _State.of(base, vectors, segment.structural.float(), last, step, score)
+    slices = len(segment.motion)
+    best = _State.of(base, segment, segment.structural.float(), last, step, score)
     # A symbol shows in its own slice and in those predicted from it: that often its square counts, to begin with.
     stiffness = [float(slices - number) for number in range(slices)]
     number, idle = 0, 0
@@ -45,38 +48,46 @@ def refine(base: BaseLayer, segment: BaseSegment, last: Tensor | None, step: flo
         if promised == 0:
             idle += 1
         else:
-            found = _State.of(base, vectors, symbols, last, step, score)
+            found = _State.of(base, segment, symbols, last, step, score)
             steps -= 1
             gained = best.cost - found.cost
-            stiffness[number] *= FALSE if gained <= 0 else WEAK if gained < promised / 2 else STRONG if gained > promised else 1.0
+            stiffness[number] *= (
+                FALSE if gained <= 0 else WEAK if gained < promised / 2 else STRONG if gained > promised else 1.0
+            )
             best, idle = (found, 0) if gained > 0 else (best, idle)
         number = (number + 1) % slices
     structural = best.symbols.to(segment.structural.dtype)
-    return BaseSegment(vectors, structural, base.decode(vectors, structural, last, step))
+    frames = base.decode(segment.motion, segment.finer, structural, last, step)
+    return BaseSegment(segment.motion, segment.finer, structural, frames)
 
 
 @dataclass(frozen=True)
 class _State:
-    """Symbols in float `[S, gh, gw, C]`, the tables that price them, the error's gradient by each, and the whole cost."""
+    """Symbols in float `[S, gh, gw, C]`, the tables that price them, the error's gradient by each, the whole cost, and the steps of the
+    tokens, `[S, gh, gw]`."""
 
     base: BaseLayer
     symbols: Tensor
     tables: Tensor
     gradient: Tensor
     cost: float
-    step: float
+    steps: Tensor
 
     @staticmethod
-    def of(base: BaseLayer, vectors: Tensor, symbols: Tensor, last: Tensor | None, step: float, score: Score) -> "_State":
-        bits, tables = base.prices(vectors, symbols, step)
+    def of(
+        base: BaseLayer, segment: BaseSegment, symbols: Tensor, last: Tensor | None, step: float, score: Score
+    ) -> "_State":
+        bits, tables = base.prices(segment.motion, segment.finer, symbols, step)
+        steps = base.steps(segment.finer[..., 0], step)
         with torch.enable_grad():
             free = symbols.clone().requires_grad_()
-            picture = decode(base, vectors, free, last, step)
-            error, slope = score(picture.detach(), base.side(vectors, symbols))
+            picture = decode(base, segment.motion, free, last, steps)
+            error, slope = score(picture.detach(), symbols)
             (gradient,) = torch.autograd.grad(picture, free, slope)
         # numpy's sum does not depend on the number of threads.
-        cost = error + base.config.lagrangian * step * step * float(np.sum(bits.cpu().numpy(), dtype=np.float64))
-        return _State(base, symbols, tables, gradient, cost, step)
+        price = bits * steps.square()
+        cost = error + base.config.lagrangian * float(np.sum(price.cpu().numpy(), dtype=np.float64))
+        return _State(base, symbols, tables, gradient, cost, steps)
 
     def moved(self, number: int, stiffness: float) -> tuple[Tensor, float]:
         """The symbols with the best moves of slice `number` made, and how much less that should cost: 0 where nothing pays.
@@ -85,12 +96,13 @@ class _State:
         the move itself), plus what the other symbol costs more.
         """
         symbols, gradient, tables = self.symbols[number], self.gradient[number], self.tables[number]
-        weight = self.base.config.lagrangian * self.step * self.step
+        square = self.steps[number][..., None].square()
+        weight = self.base.config.lagrangian * square
         size = symbols.abs()
         sign = torch.where(symbols == 0, -gradient.sign(), symbols.sign())
         price = self.base.bits(tables, size)
         larger, smaller = (size + 1).clamp(max=STRUCTURAL_BOUND), (size - 1).clamp(min=0)
-        own = stiffness * self.step * self.step
+        own = stiffness * square
         grow = own + gradient * sign + weight * (self.base.bits(tables, larger) - price)
         shrink = own - gradient * sign + weight * (self.base.bits(tables, smaller) - price)
         # Nothing grows in an empty token, whose first symbol would cost a class, nor beyond the bound.
@@ -107,23 +119,25 @@ class _State:
         return moved, -float(np.sum(change[chosen].cpu().numpy(), dtype=np.float64))
 
 
-def decode(base: BaseLayer, vectors: Tensor, symbols: Tensor, last: Tensor | None, step: float) -> Tensor:
-    """`BaseLayer.decode` of symbols in float, the same numbers in float `[3, T, H, W]`; gradients pass through its roundings as if
-    they were not there."""
+def decode(base: BaseLayer, vectors: Tensor, symbols: Tensor, last: Tensor | None, steps: Tensor) -> Tensor:
+    """`BaseLayer.decode` of symbols in float, of tokens with these `steps` `[S, gh, gw]`: the same numbers in float `[3, T, H, W]`;
+    gradients pass through its roundings as if they were not there."""
     decoded: list[Tensor] = []
     shown = None if last is None else last.float()
-    for told, z in zip(vectors.long(), symbols, strict=True):
+    for told, z, own in zip(vectors.long(), symbols, steps, strict=True):
         prediction = base.mean
         if shown is not None:
             doubled = motion.interpolated(shown, lambda total: _floor(total / 32))
             leaning = told[..., 0] == CONTEXT
             blocks = motion.fetch(doubled, told[..., 1:])
             if base.config.overlap:
-                blocks = blocks.index_put(*blended(doubled, told[..., 1:], leaning, lambda total: _floor(total / WHOLE)))
+                blocks = blocks.index_put(
+                    *blended(doubled, told[..., 1:], leaning, lambda total: _floor(total / WHOLE))
+                )
             prediction = torch.where(leaning[..., None], blocks.flatten(2) * (1 / 127.5) - 1, base.mean)
-        patches = prediction + (z * step) @ base.basis.T
-        picture = (unpatchify(patches[None, None])[0] + 1) * 127.5
-        decoded.append(_Straight.apply(picture, torch.round).clamp(0, 255))
+        patches = prediction + (z * own[..., None]) @ base.basis.T
+        picture = _Straight.apply((unpatchify(patches[None, None])[0] + 1) * 127.5, torch.round).clamp(0, 255)
+        decoded.append(deblock(picture, z.any(-1), own, lambda total: _floor(total / 8)))
         shown = decoded[-1][:, -1]
     return torch.cat(decoded, 1)
 

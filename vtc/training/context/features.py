@@ -70,12 +70,12 @@ class Labels:
 def walk(plan: Plan, run: Run) -> Iterator[tuple[Slice, Ints, Ints]]:
     """Every slice of a run in coding order: what is known of it, its symbols [size, C] and labels [size]."""
     before = None
-    for z, side, vectors in zip(run.structural, run.side, run.vectors, strict=True):
+    for z, side, vectors, steps in zip(run.structural, run.side, run.vectors, run.steps, strict=True):
         z, alone = z.astype(np.int32), (side & 1).astype(np.uint8)
         if before is None:
-            moved = nothing(z.shape[0], z.shape[1], z.shape[2], run.step)
+            moved = nothing(z.shape[2], steps)
         else:
-            moved = before.moved(vectors, plan.keep, run.step)
+            moved = before.moved(vectors, plan.keep, steps)
         known, label = slice_of(before, moved, side, alone, vectors), activity(z, plan.thresholds)
         yield known, known.grid.flat(z), known.grid.flat(label)
         before = moved.then(z, label, alone)
@@ -134,7 +134,15 @@ def _tokens(plan: Plan, predict: Ints, known: Slice, z: Ints, labels: Ints) -> t
     left = np.stack([budget(plan.thresholds, labels[at], s) for s in spent.T], 1)
     common = token_inputs(known, at, number, labels, spec.classes, spec.sides)
     side = mean(level, grid, at, grid.sides).astype(np.uint8)
-    return rest[at].astype(np.int16), common, levels(known.state[at]), side, near, left.astype(np.uint8), known.alone[at]
+    return (
+        rest[at].astype(np.int16),
+        common,
+        levels(known.state[at]),
+        side,
+        near,
+        left.astype(np.uint8),
+        known.alone[at],
+    )
 
 
 def _after(known: Slice, z: Ints, first: int) -> Ints:

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 
 from vtc.codec.quality import step_of
-from vtc.entropy.stream import Ints
+from vtc.entropy.stream import Floats, Ints
 from vtc.errors import TrainingError, VtcError
 from vtc.tokenizers.base import BaseLayer
+from vtc.tokenizers.steps import steps_of
 from vtc.training.cache import read_frames
 from vtc.training.data import Index
 from vtc.training.objectives.base_fit import encode_run, side_map
@@ -21,13 +22,13 @@ QUALITIES = (14, 86)  # drawn evenly: a bundle serves all of them
 
 @dataclass(frozen=True)
 class Run:
-    """One group over a video: `motion` [S, H, W, 3], `structural` [S, H, W, C], `side` [S, H, W] as the entropy coder is told it, and the
-    quantiser's `step`."""
+    """One group over a video: `motion` [S, H, W, 3], `structural` [S, H, W, C], `side` and `steps` [S, H, W] as the entropy coder is told
+    them."""
 
     motion: Ints
     structural: Ints
     side: Ints
-    step: float
+    steps: Floats
 
     @property
     def vectors(self) -> Ints:
@@ -64,4 +65,5 @@ def run_of(base: BaseLayer, video: torch.Tensor, step: float) -> Run:
     """A video uint8 `[3, T, H, W]` coded with `step`."""
     coded = encode_run(base, video, step)
     motion, structural = coded.motion.numpy().astype(np.int16), coded.structural.numpy().astype(np.int16)
-    return Run(motion, structural, side_map(base, coded.motion, step).astype(np.uint8), step)
+    steps = steps_of(coded.finer[..., 0].numpy(), step)
+    return Run(motion, structural, side_map(base, coded, step).astype(np.uint8), steps)

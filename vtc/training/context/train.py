@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from vtc.codec.model import stream_infos
+from vtc.codec.streams import BASE_STREAMS
 from vtc.codec.symbols import LEARNED, STATIC, SymbolCoder
 from vtc.entropy import ContextModel, StaticModel, VectorModel
 from vtc.entropy.stream import Ints
@@ -62,9 +63,11 @@ def train_context(
     if base is None:
         raise TrainingError(f"{bundle} has no base layer", "context tables are for the streams of a base layer")
     if out.resolve() == bundle.resolve():
-        raise TrainingError(f"{out} is the bundle itself", "files name their bundle by its hash: choose another folder with --out")
+        raise TrainingError(
+            f"{out} is the bundle itself", "files name their bundle by its hash: choose another folder with --out"
+        )
     coders = SymbolCoder(stream_infos(loaded.tokenizer), loaded.entropy).coders
-    motion, structural = (coders[number].get(STATIC) for number in range(2))
+    motion, _, structural = (coders[number].get(STATIC) for number in range(len(BASE_STREAMS)))
     if not isinstance(motion, StaticModel) or not isinstance(structural, StaticModel):
         raise TrainingError(f"{bundle} has no static tables to start from", "train it again")
     index = index_folders(data, seed, evaluation)
@@ -85,7 +88,10 @@ def train_context(
     card = {
         **loaded.card,
         "context": {"from": loaded.identity.hex(), "manifest": index.manifest, "runs": len(runs), "tokens": tokens},
-        "reads": [*loaded.card.get("reads", []), *earlier],  # bundles without other context tables: their files can be decoded
+        "reads": [
+            *loaded.card.get("reads", []),
+            *earlier,
+        ],  # bundles without other context tables: their files can be decoded
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     save_bundle(out, loaded.tokenizer, entropy, card)

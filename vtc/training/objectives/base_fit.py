@@ -1,12 +1,14 @@
 """The base layer before any training: its KLT, the prices of its symbols and their entropy tables, from sampled videos."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from vtc.codec.ground import inherited
+from vtc.codec.lookahead import finer, look
 from vtc.entropy import StaticModel, StreamSpec, fit_grid
 from vtc.errors import VtcError
 from vtc.tokenizers.base import BaseLayer, BaseSegment, fit_klt
@@ -26,8 +28,8 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class BaseFit:
-    """Entropy models of the streams `motion` and `structural`, and mean and deviation of the motion score. `learned`: arrays of the context
-    profile by their names in a bundle, of a base layer that has them."""
+    """Entropy models of the streams of the base layer, and mean and deviation of the motion score. `learned`: arrays of the context profile
+    by their names in a bundle, of a base layer that has them."""
 
     models: dict[str, StaticModel]
     motion_statistics: tuple[float, float]
@@ -57,8 +59,9 @@ def fit_prices(base: BaseLayer, streams: Sequence[Stream], videos: Sequence[Tens
             "motion": fit_grid(spec_of(by_name["motion"]), [(run.motion.numpy(), None) for _, run in samples]),
             "structural": fit_grid(
                 spec_of(by_name["structural"]),
-                [(run.structural.numpy(), side_map(base, run.motion, step)) for step, run in samples],
+                [(run.structural.numpy(), side_map(base, run, step)) for step, run in samples],
             ),
+            "finer": fit_grid(spec_of(by_name["finer"]), [(run.finer.numpy(), None) for _, run in samples]),
         }
         price(base, models["structural"])
         say(
@@ -79,14 +82,14 @@ def price(base: BaseLayer, structural: StaticModel) -> None:
 
 
 def encode_run(base: BaseLayer, video: Tensor, step: float) -> BaseSegment:
-    """One group over a whole video uint8 `[3, T, H, W]`."""
-    return base.encode(video, None, step)
+    """One group over a whole video uint8 `[3, T, H, W]`, as it is written."""
+    segment = base.encode(video, None, step, finer=finer([look(video, None)], step))
+    return replace(segment, finer=inherited(segment.finer, segment.structural, None))
 
 
-def side_map(base: BaseLayer, motion: Tensor, step: float) -> np.ndarray:
+def side_map(base: BaseLayer, run: BaseSegment, step: float) -> np.ndarray:
     """The side `[S, gh, gw]` of every token for the structural stream's entropy model."""
-    with_context, alone = base.sides(step)
-    return np.where(motion[..., 0].numpy() == 0, with_context, alone)
+    return (base.sides(base.steps(run.finer[..., 0], step)) + run.motion[..., 0]).numpy()
 
 
 def motion_statistics(videos: Sequence[Tensor]) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """Training One-DVA: flow matching over the base picture, rate of the 1D latents, self-alignment and alignment with a teacher."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from vtc.codec.ground import Reference, fineness
-from vtc.codec.group_step import first_step
+from vtc.codec.ground import Ground, Reference, ground_of, inherited
+from vtc.codec.lookahead import HORIZON, Sight, finer, look
 from vtc.codec.quality import step_of
-from vtc.codec.streams import BASE_STREAMS, Symbols
 from vtc.codec.symbols import EDGES
 from vtc.entropy import fit_grid, fit_sequence
 from vtc.tokenizers.base import STEP_EDGES, STRUCTURAL_BOUND, BaseLayer
@@ -68,38 +68,45 @@ class OneDVAObjective:
         self.prepare_key = "no base layer"
         if base is not None:
             self.prepare_key = (
-                f"groups {base.config} {base.basis.double().sum():.9e} {base.symbol_bits.double().sum():.6e}"
+                f"finer {base.config} {base.basis.double().sum():.9e} {base.symbol_bits.double().sum():.6e}"
             )
         self.teacher = StandInTeacher()
 
     def prepare(self, frames: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Run the base layer as the codec does: `base` uint8 [T, 3, H, W], `step` [T] (the one that the network is told), `side` float16
-        [T/4, 3, H/16, W/16]. Groups begin at random."""
+        [T/4, 4, H/16, W/16]. Groups begin at random."""
         if self.base is None:
             return {}
         video = torch.from_numpy(np.ascontiguousarray(frames.swapaxes(0, 1)))
-        last: Reference | None = None
-        group, pictures, steps, sides = 0.0, [], [], []
-        for part in video.split(16, 1):
-            begins = last is None or rng.random() < NEW_GROUP
-            if begins:
-                last, group = None, step_of(float(np.clip(rng.normal(*QUALITIES), 0, 100)))
-            step, segment = group, self.base.encode(part, None if last is None else last.frame, group)
-            if begins:
-                symbols = Symbols(dict(zip(BASE_STREAMS, (segment.motion.numpy(), segment.structural.numpy()))), {})
-                step = first_step(self.base, symbols, group)
-                if step < group:
-                    segment = self.base.encode(part, None, step)
-            told, levels = fineness(segment.structural, last, step)
-            last = Reference(segment.frames[:, -1], levels)
-            pictures.append(segment.frames)
-            steps += [float(told)] * part.shape[1]
-            sides.append(self.base.side(segment.motion, segment.structural))
+        parts = video.split(16, 1)
+        groups = np.cumsum([rng.random() < NEW_GROUP for _ in parts])
+        pictures, steps, sides = [], [], []
+        for group in np.unique(groups):
+            own = [part for part, number in zip(parts, groups, strict=True) if number == group]
+            for ground in self._grounds(own, step_of(float(np.clip(rng.normal(*QUALITIES), 0, 100)))):
+                pictures.append(ground.frames)
+                steps += [float(ground.step)] * ground.frames.shape[1]
+                sides.append(ground.side)
         return {
             "base": torch.cat(pictures, 1).numpy().swapaxes(0, 1),
             "step": np.asarray(steps, np.float32),
             "side": torch.cat(sides, 1).half().numpy().swapaxes(0, 1),
         }
+
+    def _grounds(self, parts: Sequence[Tensor], step: float) -> Iterator[Ground]:
+        """What the base layer gives the network of the segments of one group, uint8 `[3, T, H, W]` each."""
+        assert self.base is not None
+        sights: list[Sight] = []
+        for part in parts:
+            sights.append(look(part, sights[-1] if sights else None))
+        last: Reference | None = None
+        for number, part in enumerate(parts):
+            levels = finer(sights[number : number + HORIZON], step)
+            segment = self.base.encode(part, None if last is None else last.frame, step, finer=levels)
+            segment = replace(segment, finer=inherited(segment.finer, segment.structural, last))
+            ground = ground_of(segment, last, step)
+            last = ground.end
+            yield ground
 
     def loss(
         self, model: nn.Module, batch: dict[str, Tensor], stage: Stage, generator: Generator, step: int
