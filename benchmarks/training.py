@@ -29,6 +29,7 @@ def main(
     steps: Annotated[int, typer.Option("--steps", min=1)] = 20,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[int, typer.Option("--threads", min=0, help="0: all.")] = 0,
+    compiled: Annotated[bool, typer.Option("--compile", help="Compile the network's blocks.")] = False,
     limit: Limit = 12,
     out: Out = RESULTS,
 ) -> None:
@@ -40,7 +41,7 @@ def main(
     torch.set_num_threads(threads or torch.get_num_threads())
     place = pick_device(device)
     name = torch.cuda.get_device_name(place) if place.type == "cuda" else f"{torch.get_num_threads()} threads"
-    report = Report("training", f"Speed of training, {size}, {name}", PROTOCOL)
+    report = Report("training", f"Speed of training, {size}, {name}{', compiled' if compiled else ''}", PROTOCOL)
     chosen = [recipe for recipe in recipes.values() if recipe.size == size and (not only or recipe.name in only.split(","))]
     with scratch() as folder:
         root = Path(folder, "clips")
@@ -48,7 +49,7 @@ def main(
         for number, path in enumerate(clips(data, limit)):
             (root / f"{number:04}{path.suffix}").symlink_to(path.resolve())
         for recipe in chosen:
-            report.rows.append(measure(recipe, root, Path(folder, recipe.name), place, steps))
+            report.rows.append(measure(recipe, root, Path(folder, recipe.name), place, steps, compiled))
     header = ["recipe", "parameters", "clips/s", "frames/s", "GFLOP a clip", "GFLOP/s", "share of peak", "wait", "most time in"]
     lines = [
         [
@@ -64,7 +65,7 @@ def main(
     report.write(out)
 
 
-def measure(recipe: Any, data: Path, folder: Path, device: Any, steps: int) -> dict[str, Any]:
+def measure(recipe: Any, data: Path, folder: Path, device: Any, steps: int, compiled: bool = False) -> dict[str, Any]:
     """The row of a recipe."""
     from torch.profiler import profile
 
@@ -72,7 +73,7 @@ def measure(recipe: Any, data: Path, folder: Path, device: Any, steps: int) -> d
     from vtc.codec.weights import find
     from vtc.training.batches import Batches, Loader
     from vtc.training.cache import build_cache
-    from vtc.training.compute import measure_peak
+    from vtc.training.compute import compile_blocks, measure_peak
     from vtc.training.data import index_folders
     from vtc.training.frames import DeviceFrames, DiskFrames, fits
     from vtc.training.objectives import create
@@ -90,6 +91,8 @@ def measure(recipe: Any, data: Path, folder: Path, device: Any, steps: int) -> d
     peak = measure_peak(device)
     with Loader(Batches(cache, recipe, 0, frames), 0, device) as loader:
         flop = trainer.flops(next(loader), stage)
+        if compiled:
+            compile_blocks(trainer.model)
 
         def advance() -> None:
             trainer.advance(next(loader), stage, 1.0)
@@ -107,6 +110,7 @@ def measure(recipe: Any, data: Path, folder: Path, device: Any, steps: int) -> d
         "crop": recipe.crop, "parameters": sum(p.numel() for p in model.parameters()), "steps": steps, "seconds": seconds,
         "clips/s": rate * recipe.batch, "frames/s": rate * recipe.batch * recipe.frames, "gflop_clip": flop / recipe.batch / 1e9,
         "gflop/s": rate * flop / 1e9, "peak_gflop/s": peak / 1e9, "peak_share": rate * flop / peak, "wait": waited / seconds,
+        "compiled": compiled,
         "profile": shares(trace, device),
     }  # fmt: skip
 

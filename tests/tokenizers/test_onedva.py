@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from vtc.errors import BundleError
+from vtc.tokenizers import diffusion
 from vtc.tokenizers.base import BaseConfig
 from vtc.tokenizers.bundle import load_bundle, save_bundle
 from vtc.tokenizers.contract import Context, DecodeOptions
@@ -184,3 +185,53 @@ def test_a_bundle_of_other_settings_is_refused(tmp_path: Path) -> None:
     save_file({"model.x": torch.zeros(1)}, path, {"vtc": '{"format": 1, "tokenizer": "onedva", "config": {"width": 3}, "card": {}}'})
     with pytest.raises(BundleError, match="do not fit"):
         load_bundle(path)
+
+
+NETWORKS = {
+    "half size": DiffusionConfig(48, 2, 1, 16, 2),
+    "half size, shift": DiffusionConfig(48, 2, 1, 16, 2, shift=True),
+    "U-Net": DiffusionConfig(48, 2, 1, 16, 3, inner_channels=24, inner_blocks=2),
+    "quarter size": DiffusionConfig(48, 2, 1, 16, 0, inner_channels=24, inner_blocks=2),
+    "U-Net, shift": DiffusionConfig(48, 2, 1, 16, 2, inner_channels=24, inner_blocks=2, shift=True),
+}
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_every_unpatchifier_starts_from_the_base_and_is_the_same_in_parts(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = OneDVA(replace(SMALL, decoder=NETWORKS[kind])).eval().requires_grad_(False)
+    clip, context = tile(model)
+    noise = torch.randn(clip.shape, generator=torch.Generator().manual_seed(1))
+    latents, kept = model.encode(clip, context), {"query": torch.full((2, 1), 4)}
+    base = context.base
+    assert base is not None
+    assert torch.equal(model.decode(latents, kept, context, DecodeOptions()), base)
+    model = build(replace(SMALL, decoder=NETWORKS[kind]))
+    painted = []
+    for frames in (1, 3, 64):
+        monkeypatch.setattr(diffusion, "_CACHED_PIXELS", frames * 32 * 48)
+        painted.append([model.decode(latents, kept, context, DecodeOptions(steps, noise)) for steps in (1, 2)])
+    for steps in range(2):
+        assert not torch.equal(painted[0][steps], base)
+        for other in painted[1:]:
+            assert torch.allclose(painted[0][steps], other[steps], atol=1e-6)
+    with torch.enable_grad():
+        trained = model.decoder.sample(model.tokens(latents["query"], kept["query"][:, 0]), context, 1, None)
+    assert torch.allclose(trained.clamp(-1, 1), painted[0][0], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["half size, shift", "U-Net, shift"])
+def test_shifted_frames_see_their_neighbours_within_the_clip(kind: str) -> None:
+    x = torch.arange(2 * 3 * 16 * 2 * 2, dtype=torch.float32).view(6, 16, 2, 2)
+    seen = diffusion.shifted(x, 3).unflatten(0, (2, 3))
+    clips = x.unflatten(0, (2, 3))
+    assert torch.equal(seen[:, :, :2], clips[:, [0, 0, 1], :2])
+    assert torch.equal(seen[:, :, 2:4], clips[:, [1, 2, 2], 2:4])
+    assert torch.equal(seen[:, :, 4:], clips[:, :, 4:])
+    model = build(replace(SMALL, decoder=NETWORKS[kind]))
+    clip, context = tile(model, 2)
+    latents, kept = model.encode(clip, context), {"query": torch.full((2, 1), 4)}
+    both = model.decode(latents, kept, context, DecodeOptions())
+    assert context.base is not None
+    first = Context(context.step[:1], context.base[:1], context.side[:1])
+    alone = model.decode({"query": latents["query"][:1]}, {"query": kept["query"][:1]}, first, DecodeOptions())
+    assert torch.allclose(alone, both[:1], atol=1e-6)

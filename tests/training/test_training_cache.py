@@ -232,3 +232,65 @@ def test_threads_open_arrays_one_at_a_time(tmp_path: Path, monkeypatch: pytest.M
     with ThreadPoolExecutor(8) as pool:
         assert len(list(pool.map(DiskFrames(), entries))) == len(entries)
     assert most == 1
+
+
+ALIKE = {
+    "flip": (Box(16, 16, 0, 16, 32, flip=True), lambda piece: piece[..., ::-1]),
+    "upset": (Box(16, 16, 0, 16, 32, upset=True), lambda piece: piece[..., ::-1, :]),
+    "transpose": (Box(16, 16, 0, 16, 32, transpose=True), lambda piece: piece.swapaxes(2, 3)),
+    "turned a quarter": (Box(16, 16, 0, 16, 32, upset=True, transpose=True), lambda piece: np.rot90(piece, -1, (2, 3))),
+}
+
+
+@pytest.mark.parametrize("way", ALIKE)
+def test_all_arrays_are_turned_alike(cache: Cache, way: str) -> None:
+    """Turning what is cut is cutting what is turned; what was made of a turned clip would be the turned array."""
+    entry = next(entry for entry in cache.train if entry.shape[0] >= 32 and entry.shape[2] >= 48)
+    box, turn = ALIKE[way]
+    straight = Box(16, 16, 0, 16, 32).cut(DiskFrames()(entry), entry.shape[1:])
+    turned = box.cut(DiskFrames()(entry), entry.shape[1:])
+    for name in ("clip", "base", "codes"):
+        assert np.array_equal(turned[name], turn(straight[name]))
+    assert np.array_equal(turned["step"], straight["step"])
+    clip = torch.from_numpy(np.ascontiguousarray(turned["clip"]))
+    assert np.array_equal(brightest(clip.swapaxes(0, 1)).swapaxes(0, 1), turned["codes"])
+
+
+def test_colours_change_in_pictures_alone(cache: Cache) -> None:
+    entry = next(entry for entry in cache.train if entry.shape[0] >= 32 and entry.shape[2] >= 48)
+    straight = Box(16, 16, 0, 16, 32).cut(DiskFrames()(entry), entry.shape[1:])
+    box = Box(16, 16, 0, 16, 32, colours=(2, 0, 1), negative=True)
+    changed = box.cut(DiskFrames()(entry), entry.shape[1:])
+    for name in ("clip", "base"):
+        assert changed[name].dtype == np.uint8
+        assert np.array_equal(changed[name], 255 - straight[name][[2, 0, 1]])
+    assert np.array_equal(changed["codes"], straight["codes"])
+    on_device = box.cut(DeviceFrames([entry], torch.device("cpu"))(entry), entry.shape[1:])
+    assert all(np.array_equal(changed[name], on_device[name].numpy()) for name in changed)
+
+
+def test_a_recipe_turns_and_recolours_a_share_of_its_clips(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    boxes: list[Box] = []
+    cut = Box.cut
+    monkeypatch.setattr(Box, "cut", lambda box, *rest: boxes.append(box) or cut(box, *rest))
+    recipe = dataclasses.replace(RECIPE, turned=True, recoloured=0.5)
+    batches, plain = Batches(cache, recipe, 1), Batches(cache, RECIPE, 1)
+    for step in range(150):
+        batches.batch(step)
+    assert len({(box.flip, box.upset, box.transpose) for box in boxes}) == 8
+    true = sum(box.colours == (0, 1, 2) and not box.negative for box in boxes) / len(boxes)
+    assert true == pytest.approx(0.5 + 0.5 / 12, abs=0.07)
+    assert len({(box.colours, box.negative) for box in boxes}) == 12
+    again = Batches(cache, recipe, 1)
+    assert all(torch.equal(tensor, again.batch(7)[name]) for name, tensor in batches.batch(7).items())
+    both = DeviceFrames(cache.train, torch.device("cpu"))
+    for step in range(6):
+        one, two = batches.batch(step), Batches(cache, recipe, 1, both).batch(step)
+        assert all(torch.equal(one[name], two[name]) for name in one)
+    boxes.clear()
+    held = batches.held_out()
+    assert not any(box.flip or box.upset or box.transpose or box.negative or box.colours != (0, 1, 2) for box in boxes)
+    assert all(torch.equal(one["clip"], two["clip"]) for one, two in zip(held, plain.held_out(), strict=True))
+    boxes.clear()
+    plain.batch(0)
+    assert not any(box.upset or box.transpose or box.negative for box in boxes)

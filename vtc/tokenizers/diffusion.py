@@ -7,6 +7,7 @@ loss is that of the velocity. At t = 0 the noisy input holds nothing and is left
 conditional mean.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -23,17 +24,26 @@ SIDE_CHANNELS = 3
 """Of what is told of the tokens, where there is no base layer that tells more."""
 _CACHED_PIXELS = 320 * 240  # of frames that go through the convolutions together on a CPU
 _PIXEL_CHANNELS = 12  # of the map that the transformer hands to the convolutions, at half size
+_SHIFTED = 8  # one channel in so many is of the frame before, another of the frame after
 
 
 @dataclass(frozen=True)
 class DiffusionConfig:
-    """Transformer of `depth` blocks; un-patchifier of `blocks` residual blocks of `channels` at half size."""
+    """Transformer of `depth` blocks; un-patchifier of `blocks` residual blocks of `channels` at half size.
+
+    With `inner_channels`, the un-patchifier is a U-Net: between the first half of these blocks and the others lie `inner_blocks` residual
+    blocks of `inner_channels` at quarter size. With `shift`, the blocks of the smallest size see some channels of the frames beside theirs
+    (TSM, arXiv 1811.08383).
+    """
 
     width: int = 192
     heads: int = 4
     depth: int = 4
     channels: int = 48
     blocks: int = 4
+    inner_channels: int = 0
+    inner_blocks: int = 0
+    shift: bool = False
 
 
 class ResidualBlock(nn.Module):
@@ -44,23 +54,29 @@ class ResidualBlock(nn.Module):
         self.one = nn.Conv2d(channels, channels, 3, padding=1)
         self.two = zeroed(nn.Conv2d(channels, channels, 3, padding=1))
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.two(F.relu(self.one(x), inplace=True)).add_(x)
+    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+        """`seen`: what the convolutions see, where that is not x."""
+        return self.two(F.relu(self.one(x if seen is None else seen), inplace=True)).add_(x)
 
 
 class Unpatchifier(nn.Module):
     """Long skip + linear + pixel shuffle + convolutions (One-DVA's, the last convolution grown to a small stack).
 
-    Works at half size on each frame with both its neighbours in the base picture; the output is added to the base.
+    Works at half size, or half and quarter, on each frame with both its neighbours in the base picture; the output is added to the base.
     """
 
     def __init__(self, config: DiffusionConfig, side: int) -> None:
         super().__init__()
-        half = PATCH_TIME * (PATCH_SIDE // 2) ** 2
+        half, inner = PATCH_TIME * (PATCH_SIDE // 2) ** 2, config.inner_channels
+        self.shift = config.shift
         self.linear = nn.Linear(config.width, half * _PIXEL_CHANNELS)
         self.inward = nn.Conv2d(36 + 12 + side + 1 + _PIXEL_CHANNELS, config.channels, 3, padding=1)
         self.blocks = nn.ModuleList(ResidualBlock(config.channels) for _ in range(config.blocks))
+        self.down = nn.Conv2d(config.channels, inner, 2, stride=2) if inner else None
+        self.inner = nn.ModuleList(ResidualBlock(inner) for _ in range(config.inner_blocks if inner else 0))
+        self.up = nn.Conv2d(inner, 4 * config.channels, 1) if inner else None
         self.outward = zeroed(nn.Conv2d(config.channels, 12, 3, padding=1))
+        self.before = (config.blocks + 1) // 2 if inner else 0  # blocks at half size ahead of those of the smallest size
 
     def forward(self, hidden: Tensor, base: Tensor, noisy: Tensor | None, side: Tensor, level: Tensor) -> Tensor:
         """`hidden [B, S, gh, gw, width]`, `base` and `noisy` (noise around the base in units of sigma, None: none) `[B, 3, T, H, W]`,
@@ -87,19 +103,64 @@ class Unpatchifier(nn.Module):
         # What no gradient needs goes through the convolutions in parts that stay in a core's cache.
         whole = base.is_cuda or torch.is_grad_enabled()
         size = b * t if whole else max(1, _CACHED_PIXELS // (h * w))
-        parts = zip(*(picture.split(size) for picture in pictures), strict=True)
-        out = torch.cat([self._added(torch.cat(part, -1), noisy is not None) for part in parts])
+        smallest = self.inner if self.down is not None else self.blocks
+        if not self.shift:
+
+            def added(*part: Tensor) -> Tensor:
+                x = self._enter(*part)
+                y = self._shrunk(x)
+                for block in smallest:
+                    y = block(y)
+                return self._leave(x, y)
+
+            out = _in_parts(size, added, *pictures)
+        else:  # every block needs all frames of the one before
+            x = _in_parts(size, self._enter, *pictures)
+            y = _in_parts(size, self._shrunk, x)
+            for block in smallest:
+                y = _in_parts(size, block, y, shifted(y, t))
+            out = _in_parts(size, self._leave, x, y)
         return out.unflatten(0, (b, t)).transpose(1, 2)
 
-    def _added(self, seen: Tensor, noisy: bool) -> Tensor:
-        """Convolutions on what is seen of frames at half size, `[N, H/2, W/2, C]` to `[N, 3, H, W]`."""
-        weight = self.inward.weight
-        if not noisy:  # channels that hold nothing need not be multiplied
+    def _enter(self, *pictures: Tensor) -> Tensor:
+        """What is seen of frames, each `[N, H/2, W/2, C]`, to the map that the blocks of the smallest size start from, at half size."""
+        seen, weight = torch.cat(pictures, -1), self.inward.weight
+        if seen.shape[-1] != weight.shape[1]:  # channels of noise that hold nothing need not be multiplied
             weight = torch.cat((weight[:, :36], weight[:, 48:]), 1)
         x = F.conv2d(seen.permute(0, 3, 1, 2), weight, self.inward.bias, padding=1)
-        for block in self.blocks:
+        for block in self.blocks[: self.before]:
             x = block(x)
+        return x
+
+    def _shrunk(self, x: Tensor) -> Tensor:
+        return x if self.down is None else self.down(x)
+
+    def _leave(self, x: Tensor, y: Tensor) -> Tensor:
+        """From the map at half size and that of the smallest size to what is added to frames, `[N, 3, H, W]`."""
+        if self.up is None:
+            x = y
+        else:
+            x = F.pixel_shuffle(self.up(y), 2).add_(x)
+            for block in self.blocks[self.before :]:
+                x = block(x)
         return F.pixel_shuffle(self.outward(F.relu(x)), 2)
+
+
+def _in_parts(size: int, work: Callable[..., Tensor], *maps: Tensor) -> Tensor:
+    """`work` on `size` frames of all `maps` at a time."""
+    if size >= len(maps[0]):
+        return work(*maps)
+    return torch.cat([work(*part) for part in zip(*(m.split(size) for m in maps), strict=True)])
+
+
+def shifted(x: Tensor, frames: int) -> Tensor:
+    """Maps `[B frames, C, H, W]` with some channels of the frame before and some of the frame after; the ends have their own in place of
+    what is not there."""
+    part = x.shape[1] // _SHIFTED
+    clips = x.permute(0, 2, 3, 1).unflatten(0, (-1, frames))
+    one, two = clips[..., :part], clips[..., part : 2 * part]
+    before, after = torch.cat((one[:, :1], one[:, :-1]), 1), torch.cat((two[:, 1:], two[:, -1:]), 1)
+    return torch.cat((before, after, clips[..., 2 * part :]), -1).flatten(0, 1).permute(0, 3, 1, 2)
 
 
 def _half_size(clip: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""From cached videos to batches: which clip, which crop, which flip, all a pure function of seed and step.
+"""From cached videos to batches: which clip, which crop, turned and coloured how, all a pure function of seed and step.
 
 Every item draws from a generator of its own, seeded by (seed, step, place in the step), so a run can be resumed at any
 step and a step can be shared out among processes without changing what is seen.
@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
 
@@ -23,11 +23,14 @@ from vtc.training.recipe import GRID, Recipe
 
 Arrays = Mapping[str, Array]
 Batch = dict[str, Tensor]
+TRUE_COLOURS = (0, 1, 2)
 
 
 @dataclass(frozen=True)
 class Box:
-    """A clip within a video: `frames` from `start` on, a square of `crop` pixels from (`top`, `left`) on, mirrored or not."""
+    """A clip within a video: `frames` from `start` on, a square of `crop` pixels from (`top`, `left`) on; then, in this order, mirrored
+    left to right (`flip`), top to bottom (`upset`), along the diagonal (`transpose`), its colours in the order `colours`, and in negative.
+    """
 
     start: int
     frames: int
@@ -35,11 +38,16 @@ class Box:
     left: int
     crop: int
     flip: bool = False
+    upset: bool = False
+    transpose: bool = False
+    colours: tuple[int, int, int] = TRUE_COLOURS
+    negative: bool = False
 
     def cut(self, arrays: Arrays, size: tuple[int, int]) -> Arrays:
         """The same box of all arrays of a video of `size` (height, width): pictures as [C, T, H, W], sequences as [T].
 
-        Arrays on the grid of tokens, [T/4, C, H/16, W/16], are cut where the tokens of the box are.
+        Arrays on the grid of tokens, [T/4, C, H/16, W/16], are cut and turned where the tokens of the box are; colours are those of
+        pictures alone.
         """
         return {name: self._piece(whole, size) for name, whole in arrays.items()}
 
@@ -50,18 +58,29 @@ class Box:
         if piece.ndim == 1:
             return piece
         rows, columns = (slice(at // space, (at + self.crop) // space) for at in (self.top, self.left))
-        piece = piece[:, :, rows, columns].swapaxes(0, 1)
-        if not self.flip:
-            return piece
-        return piece.flip(-1) if isinstance(piece, Tensor) else piece[..., ::-1]
+        piece = self._turned(piece[:, :, rows, columns].swapaxes(0, 1))
+        return self._coloured(piece) if picture else piece
+
+    def _turned(self, piece: Array) -> Array:
+        axes = tuple(axis for axis, mirrored in ((-1, self.flip), (-2, self.upset)) if mirrored)
+        if axes:
+            piece = piece.flip(axes) if isinstance(piece, Tensor) else np.flip(piece, axes)
+        return piece.swapaxes(-1, -2) if self.transpose else piece
+
+    def _coloured(self, picture: Array) -> Array:
+        if self.colours != TRUE_COLOURS:
+            planes: list[Any] = [picture[plane] for plane in self.colours]
+            picture = torch.stack(planes) if isinstance(picture, Tensor) else np.stack(planes)
+        return 255 - picture if self.negative else picture
 
 
 class Batches:
     """Batches of a recipe from a cache, each a dict of tensors: `clip` uint8 [B, 3, T, H, W] and the others.
 
     Sources are drawn with weight ~ sqrt(number of their videos), so that a large one does not drown the rest. Crops
-    start on multiples of 16 pixels, and of 16 frames where there are prepared arrays (segments start there). `frames`
-    tells where the arrays lie, and so on which device batches are made.
+    start on multiples of 16 pixels, and of 16 frames where there are prepared arrays (segments start there). Half of
+    the clips are mirrored; the recipe tells what else is done to them. `frames` tells where the arrays lie, and so on
+    which device batches are made.
     """
 
     def __init__(self, cache: Cache, recipe: Recipe, seed: int = 0, frames: Frames | None = None) -> None:
@@ -96,7 +115,14 @@ class Batches:
         grid = GRID if len(entry.arrays) > 1 else 1
         start = int(rng.integers((total - frames) // grid + 1)) * grid
         top, left = (int(rng.integers((size - crop) // GRID + 1)) * GRID for size in (height, width))
-        return self._cut(entry, Box(start, frames, top, left, crop, flip=bool(rng.random() < 0.5)))
+        box = Box(start, frames, top, left, crop, flip=bool(rng.random() < 0.5))
+        if self.recipe.turned:
+            upset, transpose = (bool(drawn) for drawn in rng.random(2) < 0.5)
+            box = replace(box, upset=upset, transpose=transpose)
+        if self.recipe.recoloured and rng.random() < self.recipe.recoloured:
+            first, second, third = rng.permutation(3).tolist()
+            box = replace(box, colours=(first, second, third), negative=bool(rng.random() < 0.5))
+        return self._cut(entry, box)
 
     def _cut(self, entry: Entry, box: Box) -> Arrays:
         return box.cut(self.frames(entry), entry.shape[1:])

@@ -30,7 +30,9 @@ class Recipe:
     as many clips of it as hold the pixels of `batch` clips of `crop`. Drawn per video (repeat one to weigh it): sides,
     the short sides that videos are scaled to, and speeds, how fast they run: 2 takes every second frame, 0.5 shows
     every frame twice, as drawings on twos and converted frame rates do. With `hold`, videos of half a clip or more that
-    are shorter than one hold their last frame, as the codec fills clips.
+    are shorter than one hold their last frame, as the codec fills clips. With `turned`, clips are turned to all eight
+    sides, not only mirrored; a share `recoloured` of them has its colours in another order, in negative or both, or
+    draws the true ones (one in twelve).
     """
 
     name: str
@@ -49,6 +51,8 @@ class Recipe:
     crops: tuple[int, ...] = ()
     speeds: tuple[float, ...] = (1.0,)
     hold: bool = False
+    turned: bool = False
+    recoloured: float = 0.0
     stages: tuple[Stage, ...] = (Stage("all", 1.0),)
 
     def __post_init__(self) -> None:
@@ -62,6 +66,7 @@ class Recipe:
             "cache_frames holds a clip": self.cache_frames >= self.frames,
             "lr is positive": self.lr > 0,
             "warmup and ema are in [0, 1)": 0 <= self.warmup < 1 and 0 <= self.ema < 1,
+            "recoloured is in [0, 1]": 0 <= self.recoloured <= 1,
             "shares of stages are positive and sum to 1": bool(shares)
             and min(shares) > 0
             and abs(sum(shares) - 1) < 1e-6,
