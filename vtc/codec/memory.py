@@ -1,23 +1,53 @@
-"""The C library's memory, set for arrays of some 10 MB that come and go by the hundred."""
+"""The C library's memory, set for arrays of some MB that come and go by the hundred. For the whole process, in glibc only; elsewhere
+nothing happens."""
 
 import ctypes
 import sys
+from collections.abc import Callable
+from functools import cache
 
 # Parameters of mallopt(3).
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -2, -3, -4, -8
+_LARGE = 2**23
+"""Bytes. At 640x360 whole clips are larger, and few; what comes by the hundred (a frame's feature maps) is smaller."""
+_USUAL_MMAPS = 2**16
 
 
 def reuse_memory() -> None:
     """Keep freed memory for the next array, instead of giving it back to the system and faulting it in anew page by page.
 
     One step of the tiny decoder on 16 frames of 320x240 took 352 ms of one core instead of 447.
-    For the whole process, in glibc only; elsewhere nothing happens.
     """
+    _set((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, 2**26), (_ARENA_MAX, 1))
+
+
+def map_large() -> None:
+    """After `reuse_memory`: map large arrays each by itself. In the heap they leave holes that others break up; it grows for minutes."""
+    _set((_MMAP_MAX, _USUAL_MMAPS), (_MMAP_THRESHOLD, _LARGE))
+
+
+def give_back() -> None:
+    """Give the pages of the heap's holes back to the system: some holes are too small for what comes next, and stay. To be called now and
+    then, for pages that are used again are faulted in anew."""
+    trim = _function("malloc_trim")
+    if trim is not None:
+        trim(ctypes.c_size_t(0))
+
+
+def _set(*values: tuple[int, int]) -> None:
+    mallopt = _function("mallopt")
+    if mallopt is not None:
+        for parameter, value in values:
+            mallopt(parameter, value)
+
+
+@cache
+def _function(name: str) -> Callable[..., int] | None:
+    """A function of the C library, where it has that."""
     if not sys.platform.startswith("linux"):
-        return
+        return None
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        function: Callable[..., int] = getattr(ctypes.CDLL(None), name)
     except (OSError, AttributeError):
-        return
-    for parameter, value in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, 2**26), (_ARENA_MAX, 1)):
-        mallopt(parameter, value)
+        return None
+    return function

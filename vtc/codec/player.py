@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from vtc.codec.ground import Ground, Reference
+from vtc.codec.memory import give_back, map_large
 from vtc.codec.model import Model, own_threads
 from vtc.codec.network import drawn_noise
 from vtc.codec.pipeline import beside
@@ -17,6 +18,9 @@ from vtc.codec.symbols import label
 from vtc.codec.view import Moments, View
 from vtc.container import Reader, Segment
 from vtc.errors import DamageError
+
+_SEGMENTS_KEPT = 4
+"""After so many, the memory that none of them holds goes back to the system."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ class Player:
     def play(self, first: int, stop: int) -> Iterator[Played]:
         """Segments `first` to `stop - 1`. The network sees the same batches wherever a run begins, so frames are the same to the bit
         as those of a whole decode."""
+        map_large()
         count = len(self.reader.index.segments)
         begin, end = first // self.batch * self.batch, min(-(-stop // self.batch) * self.batch, count)
         with own_threads(), ExitStack() as stack:
@@ -127,6 +132,8 @@ class Player:
             last = ground.end if ground is not None else None
             self._end = work.number, work.symbols, last
             yield replace(work, ground=ground)
+            if work.number % _SEGMENTS_KEPT == _SEGMENTS_KEPT - 1:
+                give_back()
 
     def _network(self, works: Iterable[_Work], begin: int) -> Iterator[Played]:
         header, layout = self.reader.header, self.geometry.layout
