@@ -3,8 +3,8 @@
     python -m benchmarks.means --data eval
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,20 +45,32 @@ OVERHEAD, DRIFT = 0.03, 0.5
 
 @dataclass(frozen=True)
 class Means:
-    """One means of the codec: `without` it, an encode has these options, or this number of `vtc.codec.group_step`; `network`: whether the
-    network paints at all, or the base layer's picture is shown."""
+    """One means of the codec: `without` it, the codec has these options, or in place of `replaced`, the name of a function, another one;
+    `network`: whether the network paints at all, or the base layer's picture is shown."""
 
     name: str
     options: dict[str, Any] = field(default_factory=dict)
-    finest: float | None = None
+    replaced: str = ""
+    by: Callable[..., Any] | None = None
     network: bool = True
+
+
+def _none_finer(sights: Sequence[Any], step: float) -> Any:
+    import torch
+
+    return torch.zeros(sights[0].alone.shape, dtype=torch.int16)
+
+
+def _unfiltered(frames: Any, coded: Any, steps: Any) -> Any:
+    return frames
 
 
 ALL = Means("nothing")
 WITHOUT = (
     Means("context profile (static in its place)", {"entropy": "static"}),
     Means("segments that lean on each other (--group 1)", {"group": 1}),
-    Means("a finer step where a group begins with what stays", finest=1.0),
+    Means("steps of the tokens' own (one for the segment)", replaced="vtc.codec.encoding.finer", by=_none_finer),
+    Means("filter in the loop", replaced="vtc.tokenizers.base.deblock", by=_unfiltered),
     Means("1D latents (--tokens 0)", {"tokens": 0}),
     Means("network (the base layer alone)", {"tokens": 0}, network=False),
 )
@@ -110,21 +122,12 @@ def point(model: str, source: Path, pictures: np.ndarray, means: Means, quality:
     import vtc
 
     coded = source.with_name("coded.vtc")
-    with without(means):
+    with patch(means.replaced, means.by) if means.replaced else nullcontext():
         result = vtc.encode(source, coded, model=model, quality=quality, threads=1, overwrite=True, **means.options)
-    if not means.network:
-        return result.bytes, round(psnr(pictures, base_pictures(coded))[0], 4)
-    with vtc.open(coded, threads=1) as video:
-        return result.bytes, round(psnr(pictures, video.frames)[0], 4)
-
-
-@contextmanager
-def without(means: Means) -> Iterator[None]:
-    """The codec without a means that is no option."""
-    from vtc.codec import group_step
-
-    with patch.object(group_step, "FINEST", means.finest or group_step.FINEST):
-        yield
+        if not means.network:
+            return result.bytes, round(psnr(pictures, base_pictures(coded))[0], 4)
+        with vtc.open(coded, threads=1) as video:
+            return result.bytes, round(psnr(pictures, video.frames)[0], 4)
 
 
 def base_pictures(coded: Path) -> Iterator[np.ndarray]:

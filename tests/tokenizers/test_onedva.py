@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vtc.errors import BundleError
 from vtc.tokenizers import diffusion
-from vtc.tokenizers.base import BaseConfig
+from vtc.tokenizers.base import TOLD, BaseConfig
 from vtc.tokenizers.bundle import load_bundle, save_bundle
 from vtc.tokenizers.contract import Context, DecodeOptions
 from vtc.tokenizers.diffusion import DiffusionConfig, timesteps
@@ -41,7 +41,7 @@ def model(request: pytest.FixtureRequest) -> OneDVA:
 def tile(model: OneDVA, b: int = 2, h: int = 32, w: int = 48) -> tuple[Tensor, Context]:
     generator = torch.Generator().manual_seed(7)
     clip = torch.rand(b, 3, 16, h, w, generator=generator) * 2 - 1
-    side = torch.rand(b, 3, 4, h // 16, w // 16, generator=generator)
+    side = torch.rand(b, 3 if model.base is None else TOLD, 4, h // 16, w // 16, generator=generator)
     base = (clip + 0.1 * torch.randn(clip.shape, generator=generator)).clamp(-1, 1) if model.base is not None else None
     return clip, Context(torch.full((b,), 0.5), base, side)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from vtc.tokenizers.base import BaseConfig
+from vtc.tokenizers.base import TOLD, BaseConfig
 from vtc.tokenizers.contract import Context, Tokenizer
 from vtc.tokenizers.coordinate import CoordinateConfig
 from vtc.tokenizers.coordtok import CoordTok, CoordTokConfig
@@ -83,7 +83,7 @@ def example(model: Tokenizer, batch: int = 2) -> tuple[Tensor, Context]:
     height, width = model.tile or (32, 48)
     generator = torch.Generator().manual_seed(7)
     clip = torch.rand(batch, 3, model.clip_frames, height, width, generator=generator) * 2 - 1
-    side = torch.zeros(batch, 3, model.clip_frames // 4, height // 16, width // 16)
+    side = torch.zeros(batch, 3 if model.base is None else TOLD, model.clip_frames // 4, height // 16, width // 16)
     if model.base is None:
         return clip, Context(torch.full((batch,), 0.5), None, side)
     base = (clip + 0.1 * torch.randn(clip.shape, generator=generator)).clamp(-1, 1)

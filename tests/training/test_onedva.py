@@ -117,7 +117,7 @@ def test_groups_are_prepared_as_the_codec_makes_them(folder: Path, tmp_path: Pat
     objective, _ = create(recipe, index_folders([folder]), tmp_path, None)
     frame = next(iter(render_scene(96, 64, 1, 25))).transpose(2, 0, 1)
     found = objective.prepare(np.repeat(frame[None], 48, 0), np.random.default_rng(0))
-    assert found["base"].shape == (48, 3, 64, 96) and found["side"].shape == (12, 3, 4, 6)
+    assert found["base"].shape == (48, 3, 64, 96) and found["side"].shape == (12, 4, 4, 6)
     first, *later = found["step"][::16]
     assert first < step_of(50)
     assert np.allclose(later, first, rtol=0.1)

@@ -26,7 +26,6 @@ from vtc.codec.symbols import CHANGE
 from vtc.container import ColourCodes, Header, Segment, Writer
 from vtc.errors import OutputError
 from vtc.media import AudioCopy, VideoSource
-from vtc.tokenizers.steps import PER_OCTAVE
 
 
 @dataclass(frozen=True)
@@ -173,7 +172,7 @@ class Encoding:
             if not saturated.any():
                 return replace(work, symbols=symbols, sight=None, ground=ground)
             if levels[saturated].any():
-                levels[saturated] = (levels[saturated] - PER_OCTAVE).clamp_(min=0)
+                levels[saturated] = (levels[saturated] - 1).clamp_(min=0)
             else:
                 work = replace(work, step=coarser(work.step))
 

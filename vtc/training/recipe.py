@@ -106,8 +106,14 @@ recipes: dict[tuple[str, str], Recipe] = {
             for name in ("onedva", "onedva-paper")
             for row in (
                 Recipe(name, "onedva", "tiny", cache_frames=112, batch=2, lr=8e-4, stages=_ONEDVA_STAGES),
-                Recipe(name, "onedva", "small", cache_frames=112, batch=32, lr=6e-4, speeds=_SPEEDS, stages=_ONEDVA_STAGES),
-                Recipe(name, "onedva", "base", cache_frames=112, batch=64, lr=4e-4, speeds=_SPEEDS, stages=_ONEDVA_STAGES),
+                Recipe(
+                    name, "onedva", "small", cache_frames=112, batch=32, lr=6e-4, speeds=_SPEEDS, turned=True, recoloured=0.5,
+                    stages=_ONEDVA_STAGES,
+                ),
+                Recipe(
+                    name, "onedva", "base", cache_frames=112, batch=64, lr=4e-4, speeds=_SPEEDS, turned=True, recoloured=0.5,
+                    stages=_ONEDVA_STAGES,
+                ),
             )
         ),
         Recipe("onedva-coordinate", "onedva", "tiny", batch=2, lr=2e-3),
