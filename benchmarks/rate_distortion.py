@@ -15,9 +15,11 @@ import time
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from benchmarks.common import RESULTS, Data, Workers
+from vtc.bench.bd import rate_change
 from vtc.bench.processes import VTC
 from vtc.bench.report.findings import percent
 from vtc.codec.weights import find
@@ -51,6 +53,9 @@ TITLES = {
     ("128, 16 frames", "default"): "16 frames, 128×128",
     ("256, 16 frames", "default"): "16 frames, 256×256",
 }
+RANGE = (25.0, 30.0)
+"""dB: where the targets are."""
+
 AGAINST = {"x264 medium": "x264 medium", "x265 medium": "x265 medium", "svtav1 6": "SVT-AV1 preset 6"}
 
 
@@ -77,27 +82,67 @@ def main(
         print(f"{name}: {'failed' if done.returncode else 'done'} in {time.monotonic() - began:.0f} s", file=sys.stderr)
         failed += [name] if done.returncode else []
     for name in models.split(","):
-        print(table(out, find(name).stem), end="\n\n")
+        codec = find(name).stem
+        within = middle(out, codec)
+        (out / f"{codec}-25-30-dB.md").write_text(within + "\n", encoding="utf-8")
+        print(table(out, codec), within, sep="\n\n", end="\n\n")
     if failed:
         raise SystemExit(f"failed: {', '.join(failed)}")
 
 
 def table(folder: Path, codec: str) -> str:
     """BD-rates by PSNR of the bundle `codec` as the README shows them; of several of that name, the one measured last."""
-    rows = map(json.loads, reversed((folder / "results.jsonl").read_text(encoding="utf-8").splitlines()))
-    bundle = next((row["bundle"] for row in rows if row["codec"] == codec), "none")
+    bundle = latest(folder, codec)
     with (folder / "bd_rate.csv").open(encoding="utf-8", newline="") as file:
         found = {
             (line["protocol"], line["keyframes"], line["anchor"]): float(line["percent"]) if line["percent"] else None
             for line in csv.DictReader(file)
             if line["bundle"] == bundle and line["metric"] == "psnr"
         }
-    lines = [
-        f"| bytes of {codec} at equal PSNR (BD-rate) against | {' | '.join(AGAINST.values())} |",
+    return _table(f"bytes of {codec} at equal PSNR (BD-rate) against", found)
+
+
+def middle(folder: Path, codec: str) -> str:
+    """The same between 25 and 30 dB alone, as far as both curves reach: of curves of mean PSNR over mean bits a pixel."""
+    bundle, curves = latest(folder, codec), dict[tuple[str, str, str], list[tuple[float, float]]]()
+    with (folder / "summary.csv").open(encoding="utf-8", newline="") as file:
+        for line in csv.DictReader(file):
+            if line["bundle"] in ("", bundle):
+                name = codec if line["bundle"] else f"{line['codec']} {line['preset']}"
+                curves.setdefault((line["protocol"], line["keyframes"], name), []).append((float(line["psnr"]), float(line["bpp"])))
+    found = {
+        (*group, anchor): rate_change(*cut(curves[*group, anchor], curves[*group, codec])).percent
+        for group in TITLES
+        for anchor in AGAINST
+        if {(*group, anchor), (*group, codec)} <= curves.keys()
+    }
+    low, high = RANGE
+    return _table(f"bytes of {codec} at equal PSNR between {low:g} and {high:g} dB against", found)
+
+
+def cut(*curves: list[tuple[float, float]]) -> list[list[tuple[float, float]]]:
+    """Curves of (PSNR, rate) within RANGE and what all of them reach, as (rate, PSNR): nine points of the pchip through log rate that the
+    BD-rate is taken of."""
+    from scipy.interpolate import PchipInterpolator
+
+    low, high = max(RANGE[0], *(min(curve)[0] for curve in curves)), min(RANGE[1], *(max(curve)[0] for curve in curves))
+    shown = np.linspace(low, high, 9)
+    lines = [PchipInterpolator(*zip(*((psnr, np.log(rate)) for psnr, rate in sorted(curve)))) for curve in curves]
+    return [list(zip(np.exp(line(shown)).tolist(), shown.tolist())) for line in lines]
+
+
+def latest(folder: Path, codec: str) -> str:
+    """The bundle of that name that was measured last."""
+    rows = map(json.loads, reversed((folder / "results.jsonl").read_text(encoding="utf-8").splitlines()))
+    return next((row["bundle"] for row in rows if row["codec"] == codec), "none")
+
+
+def _table(head: str, found: dict[tuple[str, str, str], float | None]) -> str:
+    return "\n".join([
+        f"| {head} | {' | '.join(AGAINST.values())} |",
         "|" + "---|" * (1 + len(AGAINST)),
         *(f"| {title} | {' | '.join(percent(found.get((*group, anchor))) for anchor in AGAINST)} |" for group, title in TITLES.items()),
-    ]
-    return "\n".join(lines)
+    ])  # fmt: skip
 
 
 if __name__ == "__main__":

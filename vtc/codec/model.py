@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from vtc.codec.ground import Ground, Reference, ground_of, inherited
-from vtc.codec.memory import reuse_memory
+from vtc.codec.memory import map_large, reuse_memory
 from vtc.codec.network import LengthRule, Network
 from vtc.codec.refiner import Refiner
 from vtc.codec.streams import BASE_STREAMS, Geometry, StreamInfo, Symbols
@@ -140,6 +140,7 @@ def load_model(path: Path, device: str = "auto", threads: int | None = None) -> 
     """The bundle at `path` on a device, to run on `threads` of the CPU (None: all that this process may use). One that is still in use in
     this process is not loaded again."""
     reuse_memory()
+    map_large()
     on, threads = pick_device(device), threads or usable_cores()
     key = path.absolute(), identity(path), on, threads
     model = _IN_USE.get(key)

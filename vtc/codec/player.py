@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from vtc.codec.ground import Ground, Reference
-from vtc.codec.memory import give_back, map_large
+from vtc.codec.memory import give_back
 from vtc.codec.model import Model, own_threads
 from vtc.codec.network import drawn_noise
 from vtc.codec.pipeline import beside
@@ -75,7 +75,6 @@ class Player:
     def play(self, first: int, stop: int) -> Iterator[Played]:
         """Segments `first` to `stop - 1`. The network sees the same batches wherever a run begins, so frames are the same to the bit
         as those of a whole decode."""
-        map_large()
         count = len(self.reader.index.segments)
         begin, end = first // self.batch * self.batch, min(-(-stop // self.batch) * self.batch, count)
         with own_threads(), ExitStack() as stack:
