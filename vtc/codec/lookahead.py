@@ -6,7 +6,7 @@ backwards what each token passes on (x264's macroblock tree, Garrett-Glaser 2009
 of differences in place of its costs). A token that n slices live on weighs 1 + n times; its step falls with the root of that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -79,6 +79,15 @@ def finer(sights: Sequence[Sight], step: float) -> Tensor:
     )
     passed = passed_on(alone, leaning, vectors, step)[: len(sights[0].alone)]
     return (PER_OCTAVE * _WEIGHT * torch.log2(1 + passed)).round().clamp(0, FINEST).to(torch.int16)
+
+
+def of_group(segments: Iterable[Tensor], step: float) -> Iterator[Tensor]:
+    """`finer` of each of the segments uint8 `[3, T, H, W]` that make a group."""
+    sights: list[Sight] = []
+    for pixels in segments:
+        sights.append(look(pixels, sights[-1] if sights else None))
+    for number in range(len(sights)):
+        yield finer(sights[number : number + HORIZON], step)
 
 
 def passed_on(alone: Tensor, leaning: Tensor, vectors: Tensor, step: float) -> Tensor:

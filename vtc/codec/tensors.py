@@ -1,7 +1,8 @@
 """A bundle for people with tensors: clips to symbols and back, without a file (`vtc.load`)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import repeat
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vtc.codec.ground import Ground, Reference
-from vtc.codec.lookahead import HORIZON, Sight, finer, look
+from vtc.codec.lookahead import of_group
 from vtc.codec.model import Model, load_model, own_threads
 from vtc.codec.network import LengthRule, drawn_noise
 from vtc.codec.quality import step_of
@@ -107,22 +108,13 @@ class Codec:
         for clip in clips:
             last: Reference | None = None
             pieces = self._cut(to_uint8(clip).cpu(), geometry)
-            for pixels, levels in zip(pieces, self._finer(pieces, step), strict=True):
+            on_device = (pixels.to(self.device) for pixels in pieces)
+            finer = of_group(on_device, step) if self._model.base is not None else repeat(None, len(pieces))
+            for pixels, levels in zip(pieces, finer, strict=True):
                 symbols, ground = self._model.base_encode(pixels, last, step, levels)
                 last = None if ground is None else ground.end
                 yield _Work(number, step, symbols, ground, pixels)
                 number += 1
-
-    def _finer(self, pieces: Sequence[Tensor], step: float) -> Iterator[Tensor | None]:
-        """How much finer the tokens of each piece of a clip are to be coded."""
-        if self._model.base is None:
-            yield from (None for _ in pieces)
-            return
-        sights: list[Sight] = []
-        for pixels in pieces:
-            sights.append(look(pixels.to(self.device), sights[-1] if sights else None))
-        for number in range(len(pieces)):
-            yield finer(sights[number : number + HORIZON], step)
 
     def _based(self, latents: Latents) -> Iterator[_Work]:
         number = 0

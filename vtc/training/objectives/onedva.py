@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from vtc.codec.ground import Ground, Reference, ground_of, inherited
-from vtc.codec.lookahead import HORIZON, Sight, finer, look
+from vtc.codec.lookahead import of_group
 from vtc.codec.quality import step_of
 from vtc.codec.symbols import EDGES
 from vtc.entropy import fit_grid, fit_sequence
@@ -96,12 +96,8 @@ class OneDVAObjective:
     def _grounds(self, parts: Sequence[Tensor], step: float) -> Iterator[Ground]:
         """What the base layer gives the network of the segments of one group, uint8 `[3, T, H, W]` each."""
         assert self.base is not None
-        sights: list[Sight] = []
-        for part in parts:
-            sights.append(look(part, sights[-1] if sights else None))
         last: Reference | None = None
-        for number, part in enumerate(parts):
-            levels = finer(sights[number : number + HORIZON], step)
+        for part, levels in zip(parts, of_group(parts, step), strict=True):
             segment = self.base.encode(part, None if last is None else last.frame, step, finer=levels)
             segment = replace(segment, finer=inherited(segment.finer, segment.structural, last))
             ground = ground_of(segment, last, step)
