@@ -14,6 +14,7 @@ import torch
 from vtc.codec.effort import LEVELS
 from vtc.codec.ground import Ground, Reference
 from vtc.codec.lookahead import HORIZON, Sight, finer, look
+from vtc.codec.memory import give_back
 from vtc.codec.model import Model, own_threads
 from vtc.codec.network import LengthRule
 from vtc.codec.options import EncodeOptions
@@ -90,6 +91,7 @@ class Encoding:
                 self.writer.write_segment(segment)
                 self.writer.write_audio(audio)
                 self.tally.add(segment)
+                give_back(segment.number)
                 if progress is not None:
                     progress(self.tally.frames, self.writer.bytes_written)
         if self.audio is not None:

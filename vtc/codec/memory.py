@@ -11,6 +11,7 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -2, -3, 
 _LARGE = 2**23
 """Bytes. At 640x360 whole clips are larger, and few; what comes by the hundred (a frame's feature maps) is smaller."""
 _USUAL_MMAPS = 2**16
+_SEGMENTS_KEPT = 4
 
 
 def reuse_memory() -> None:
@@ -26,11 +27,11 @@ def map_large() -> None:
     _set((_MMAP_MAX, _USUAL_MMAPS), (_MMAP_THRESHOLD, _LARGE))
 
 
-def give_back() -> None:
-    """Give the pages of the heap's holes back to the system: some holes are too small for what comes next, and stay. To be called now and
-    then, for pages that are used again are faulted in anew."""
+def give_back(number: int) -> None:
+    """After every fourth segment (this was `number`): give the pages of the heap's holes back to the system. Some holes are too small for
+    what comes next, and stay. Not after every segment, for pages that are used again are faulted in anew."""
     trim = _function("malloc_trim")
-    if trim is not None:
+    if trim is not None and number % _SEGMENTS_KEPT == _SEGMENTS_KEPT - 1:
         trim(ctypes.c_size_t(0))
 
 

@@ -19,9 +19,6 @@ from vtc.codec.view import Moments, View
 from vtc.container import Reader, Segment
 from vtc.errors import DamageError
 
-_SEGMENTS_KEPT = 4
-"""After so many, the memory that none of them holds goes back to the system."""
-
 
 @dataclass(frozen=True)
 class Played:
@@ -131,8 +128,7 @@ class Player:
             last = ground.end if ground is not None else None
             self._end = work.number, work.symbols, last
             yield replace(work, ground=ground)
-            if work.number % _SEGMENTS_KEPT == _SEGMENTS_KEPT - 1:
-                give_back()
+            give_back(work.number)
 
     def _network(self, works: Iterable[_Work], begin: int) -> Iterator[Played]:
         header, layout = self.reader.header, self.geometry.layout
