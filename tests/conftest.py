@@ -40,7 +40,7 @@ def write_bundle(path: Path, seed: int = 0) -> None:
     for step in (0.2, 0.8):
         first = tokenizer.base.encode(frames[:, :16], None, step)
         second = tokenizer.base.encode(frames[:, 16:], first.frames[:, -1], step, finer=finer)
-        samples += [(part.motion.numpy(), part.finer.numpy(), part.structural.numpy()) for part in (first, second)]
+        samples += [first, second]
     tables: dict[str, np.ndarray] = {}
     rng = np.random.default_rng(seed)
     for info in stream_infos(tokenizer):
@@ -50,12 +50,9 @@ def write_bundle(path: Path, seed: int = 0) -> None:
         if info.kind == "sequence":
             drawn = rng.integers(-2, 3, (16, info.positions, info.channels))
             model = fit_sequence(spec, info.positions, [(drawn, np.full(16, info.positions))])
-        elif info.name == "motion":
-            model = fit_grid(spec, [(motion, None) for motion, _, _ in samples])
-        elif info.name == "finer":
-            model = fit_grid(spec, [(levels, None) for _, levels, _ in samples])
         else:
-            model = fit_grid(spec, [(structural, motion[..., 0]) for motion, _, structural in samples])
+            told = [part.motion[..., 0].numpy() if sides == 2 else None for part in samples]
+            model = fit_grid(spec, [(getattr(part, info.name).numpy(), side) for part, side in zip(samples, told, strict=True)])
         tables |= {f"{info.name}.{name}": array for name, array in model.to_arrays().items()}
     save_bundle(path, tokenizer, tables, {"trained": "not at all"})
 

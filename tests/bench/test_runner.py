@@ -87,7 +87,7 @@ def test_only_what_changed_is_computed_again(data: Path, tmp_path: Path, make_bu
     ours = next(row for row in first.rows if row.codec == "mini")
     assert first.fresh == 2 and ours.status == DONE, first.rows
     assert ours.tokens and ours.bytes == ours.container_bytes > sum(ours.streams.values()) > 0
-    assert ours.lengths and max(ours.lengths) <= 8 and set(ours.streams) == {"motion", "finer", "structural", "query"}
+    assert ours.lengths and max(ours.lengths) <= 8 and set(ours.streams) == {"motion", "finer", "partition", "structural", "query"}
     before = (tmp_path / "out" / RESULTS).read_bytes()
     assert run(both).fresh == 0 and (tmp_path / "out" / RESULTS).read_bytes() == before
 

@@ -44,7 +44,7 @@ def test_frames_by_time(coded: Path, decoded: np.ndarray) -> None:
 def test_tokens_by_segment(coded: Path) -> None:
     with vtc.open(coded) as video:
         tokens = video.tokens(5)
-        assert list(tokens) == ["motion", "finer", "structural", "query"]
+        assert list(tokens) == ["motion", "finer", "partition", "structural", "query"]
         assert tokens["motion"].shape == (4, 3, 4, 3) and tokens["structural"].shape == (4, 3, 4, 24)
         assert tokens["finer"].shape == (4, 3, 4, 1) and tokens["finer"].min() >= 0
         assert tokens["query"].ndim == 2 and tokens["query"].shape[1] == 4
@@ -65,7 +65,7 @@ def test_tensors_there_and_back(decoded: np.ndarray) -> None:
     batch = torch.cat((clips, clips.flip(2)))
     latents = codec.encode(batch, quality=80)
     assert len(latents.segments) == 2 and len(latents.segments[0]) == 3 and latents.bytes > 0
-    assert codec.streams == ("motion", "finer", "structural", "query")
+    assert codec.streams == ("motion", "finer", "partition", "structural", "query")
     assert latents.stream("structural")[0][0].shape == (4, 3, 4, 24)
     back = codec.decode(latents)
     assert back.shape == batch.shape and back.dtype == torch.float32

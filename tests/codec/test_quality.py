@@ -46,7 +46,7 @@ def test_more_quality_is_more_bytes_and_more_fidelity(tmp_path: Path) -> None:
     found = [encoded(source, tmp_path / "a.vtc", model="mini", quality=q) for q in (0, 25, 50, 75, 90, 100)]
     sizes, fidelity = zip(*found)
     assert list(sizes) == sorted(sizes) and list(fidelity[:4]) == sorted(fidelity[:4])
-    assert min(fidelity[4:]) > fidelity[3] - 0.02  # the 24 coefficients of this bundle have little more to give
+    assert min(fidelity[4:]) > fidelity[3] - 0.06  # the 24 coefficients of this bundle have little more to give
 
 
 @pytest.mark.slow

@@ -5,8 +5,9 @@ import torch
 from torch import Tensor
 
 from vtc.codec.quality import stored
-from vtc.tokenizers.base import ALONE, CONTEXT, SIDES, TOLD, BaseLayer
+from vtc.tokenizers.base import SIDES, TOLD, BaseLayer
 from vtc.tokenizers.layers.patch import patchify, to_float, to_uint8, unpatchify
+from vtc.tokenizers.motion import ALONE, CONTEXT
 from vtc.tokenizers.steps import FINEST, steps_of
 
 from .pictures import psnr, scene
@@ -36,7 +37,7 @@ def test_decoding_gives_the_encoders_frames(layer: BaseLayer) -> None:
     video, last_encoded, last_decoded = scene(32), None, None
     for part in video.split(16, 1):
         segment = layer.encode(part, last_encoded, 0.4, finer=mixed(part))
-        decoded = layer.decode(segment.motion, segment.finer, segment.structural, last_decoded, 0.4)
+        decoded = layer.decode(segment.motion, segment.finer, segment.partition, segment.structural, last_decoded, 0.4)
         assert torch.equal(decoded, segment.frames)
         last_encoded, last_decoded = segment.frames[:, -1], decoded[:, -1]
 
@@ -48,7 +49,7 @@ def test_threads_do_not_change_symbols_or_frames(layer: BaseLayer) -> None:
         torch.set_num_threads(threads)
         results.append(layer.encode(scene(16), None, 0.4))
     torch.set_num_threads(before)
-    for name in ("motion", "structural", "frames"):
+    for name in ("motion", "partition", "structural", "frames"):
         assert torch.equal(getattr(results[0], name), getattr(results[1], name)), name
 
 

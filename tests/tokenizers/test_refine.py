@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from vtc.tokenizers.base import BaseLayer, BaseSegment, Search
+from vtc.tokenizers.base import BaseLayer, BaseSegment
+from vtc.tokenizers.choice import Search
 from vtc.tokenizers.layers.patch import to_float
 from vtc.tokenizers.refine import Score, decode, refine
 
@@ -36,7 +37,7 @@ def test_decoding_in_float_gives_the_same_numbers(layer: BaseLayer) -> None:
     for clip, before in ((first, None), (second, last)):
         segment = layer.encode(clip, before, STEP, finer=FINER)
         with torch.no_grad():
-            shown = decode(layer, segment.motion, segment.structural.float(), before, STEPS)
+            shown = decode(layer, segment.motion, segment.partition, segment.structural.float(), before, STEPS)
         assert torch.equal(shown, segment.frames.float())
 
 
@@ -44,7 +45,7 @@ def test_a_symbol_answers_for_the_slices_that_lean_on_it(layer: BaseLayer) -> No
     clip = scene(16, speed=0)
     segment = layer.encode(clip, None, STEP)
     symbols = segment.structural.float().requires_grad_()
-    shown = decode(layer, segment.motion, symbols, None, layer.steps(segment.finer[..., 0], STEP))
+    shown = decode(layer, segment.motion, segment.partition, symbols, None, layer.steps(segment.finer[..., 0], STEP))
     late = torch.zeros_like(shown)
     late[:, -1] = 1.0
     (gradient,) = torch.autograd.grad(shown, symbols, late)
@@ -57,7 +58,7 @@ def test_refinement_costs_less_and_decodes_to_what_it_says(layer: BaseLayer) -> 
     after = refine(layer, before, None, STEP, plain(clip), 12)
     assert torch.equal(after.motion, before.motion) and not torch.equal(after.structural, before.structural)
     assert after.structural.dtype == before.structural.dtype
-    assert torch.equal(layer.decode(after.motion, after.finer, after.structural, None, STEP), after.frames)
+    assert torch.equal(layer.decode(after.motion, after.finer, after.partition, after.structural, None, STEP), after.frames)
     assert cost(layer, after, clip) < cost(layer, before, clip)
     unchanged = refine(layer, before, None, STEP, plain(clip), 0)
     assert torch.equal(unchanged.structural, before.structural)
@@ -68,6 +69,6 @@ def test_a_wider_search_of_vectors_costs_no_more(layer: BaseLayer, search: Searc
     first, second = scene(32, speed=3).split(16, 1)
     last = layer.encode(first, None, STEP).frames[:, -1]
     usual, wide = layer.encode(second[:, :4], last, STEP), layer.encode(second[:, :4], last, STEP, search)
-    assert torch.equal(layer.decode(wide.motion, wide.finer, wide.structural, last, STEP), wide.frames)
+    assert torch.equal(layer.decode(wide.motion, wide.finer, wide.partition, wide.structural, last, STEP), wide.frames)
     assert psnr(wide.frames, second[:, :4]) > 20
     assert cost(layer, wide, second[:, :4]) <= cost(layer, usual, second[:, :4]) * 1.001

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from vtc.tokenizers.base import NO_SEARCH, Search
+from vtc.tokenizers.choice import NO_SEARCH, Search
 
 
 @dataclass(frozen=True)

@@ -80,12 +80,12 @@ class Encoding:
         self.writer.write_header(self.header)
         self._tags()
         with own_threads(), ExitStack() as stack:
-            read = stack.enter_context(closing(beside(self._read())))
+            looked = stack.enter_context(closing(beside(self._looked(self._read()), setup=self.model.base_threads)))
             alone = partial(
                 torch.set_num_threads, self.model.threads
             )  # with gradients, the network waits for the base layer
             setup = self.model.base_threads if self.refiner is None else alone
-            based = stack.enter_context(closing(beside(self._base(read), setup=setup)))
+            based = stack.enter_context(closing(beside(self._base(looked), setup=setup)))
             painted = stack.enter_context(closing(beside(self._network(based))))
             for segment, audio in self._coded(painted):
                 self.writer.write_segment(segment)
@@ -134,6 +134,14 @@ class Encoding:
             sound = self.audio.pieces(end) if self.audio is not None else b""
             yield _Work(clip, sound, self.step, Symbols({}, {}))
 
+    def _looked(self, works: Iterable[_Work]) -> Iterator[_Work]:
+        """What every clip shows, after the one before in its group, for the base layer to look ahead."""
+        before: Sight | None = None
+        for work in works:
+            if self.model.base is not None:
+                before = look(work.pixels.to(self.model.device), before if work.clip.leans else None)
+            yield replace(work, sight=before)
+
     def _base(self, works: Iterable[_Work]) -> Iterator[_Work]:
         """The base layer, clip after clip: each leans on the end of the one before, unless a group begins."""
         if self.model.base is None:
@@ -155,8 +163,7 @@ class Encoding:
         for work in works:
             if not work.clip.leans:
                 yield from _emptied(waiting)
-            before = waiting[-1].sight if waiting else None
-            waiting.append(replace(work, sight=look(work.pixels.to(self.model.device), before)))
+            waiting.append(work)
             if len(waiting) == HORIZON:
                 yield list(waiting)
                 waiting.popleft()

@@ -23,8 +23,9 @@ from vtc.codec.streams import BASE_STREAMS, Geometry, StreamInfo, Symbols
 from vtc.codec.symbols import SymbolCoder
 from vtc.codec.weights import identity
 from vtc.errors import BundleError, UsageError
-from vtc.tokenizers.base import NO_SEARCH, STRUCTURAL_BOUND, BaseLayer, BaseSegment, Search
+from vtc.tokenizers.base import STRUCTURAL_BOUND, BaseLayer, BaseSegment
 from vtc.tokenizers.bundle import load_bundle
+from vtc.tokenizers.choice import NO_SEARCH, Search
 from vtc.tokenizers.contract import Tokenizer
 
 
@@ -101,9 +102,12 @@ class Model:
         """What `base_encode` gave the network, from its symbols."""
         if self.base is None:
             return None
-        motion, finer, structural = (torch.from_numpy(symbols.arrays[name]).to(self.device) for name in BASE_STREAMS)
-        frames = self.base.decode(motion, finer, structural, None if before is None else before.frame, step)
-        return ground_of(BaseSegment(motion, finer, structural, frames), before, step)
+        motion, finer, parts, structural = (
+            torch.from_numpy(symbols.arrays[name]).to(self.device) for name in BASE_STREAMS
+        )
+        last = None if before is None else before.frame
+        frames = self.base.decode(motion, finer, parts, structural, last, step)
+        return ground_of(BaseSegment(motion, finer, parts, structural, frames), before, step)
 
 
 def stream_infos(tokenizer: Tokenizer) -> tuple[StreamInfo, ...]:

@@ -2,9 +2,8 @@
 
 import queue
 import threading
-from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -76,19 +75,13 @@ def beside(items: Iterable[T], depth: int = 1, setup: Setup | None = None) -> Ge
 def spread(
     function: Callable[[T], R], items: Iterable[T], workers: int, setup: Setup | None = None
 ) -> Generator[tuple[T, R], None, None]:
-    """Yield every item with `function(item)`, in order, computed by `workers` threads (`setup` is called first in each). One item more
-    than there are workers is in flight."""
-    pending: deque[tuple[T, Future[R]]] = deque()
+    """Yield every item with `function(item)`, in order and as soon as it is there, computed by `workers` threads (`setup` is called first
+    in each). About one item more than there are workers is in flight."""
     with ThreadPoolExecutor(workers, "vtc worker", setup) as pool:
+        submitted = beside(((item, pool.submit(function, item)) for item in items), max(1, workers - 1))
         try:
-            for item in items:
-                pending.append((item, pool.submit(function, item)))
-                while len(pending) > workers:
-                    first, result = pending.popleft()
-                    yield first, result.result()
-            while pending:
-                first, result = pending.popleft()
-                yield first, result.result()
+            for item, result in submitted:
+                yield item, result.result()
         finally:
-            for _, result in pending:
-                result.cancel()
+            submitted.close()
+            pool.shutdown(cancel_futures=True)

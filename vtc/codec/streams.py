@@ -10,8 +10,8 @@ from vtc.codec.tiles import MULTIPLE, Layout, layout, layout_of
 from vtc.entropy.surroundings import Past
 from vtc.errors import DamageError
 
-BASE_STREAMS = ("motion", "finer", "structural")
-SIDE_OF = {"structural": "motion"}  # and so much `finer` than the step
+BASE_STREAMS = ("motion", "finer", "partition", "structural")
+SIDE_OF = {"partition": "motion", "structural": "motion"}  # and so much `finer` than the step
 
 
 @dataclass(frozen=True)

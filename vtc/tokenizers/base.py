@@ -1,30 +1,26 @@
 """The base layer: a predictive KLT with motion (DESIGN.md, Prediction; after VTok's F(x_t) - F(x_key), with motion added).
 
 Slices of 4 frames are coded in order. Each 4x16x16 token stands alone or refers to its context, the last decoded frame displaced by the
-token's vector; the KLT codes the difference, each token with a step of its own (steps.py). The loop closes on this linear
-reconstruction, rounded to 8 bits after every slice, so that floats of different devices cannot drift apart, and filtered (deblock.py).
-Works on whole frames; nothing here is learned but the KLT and the symbol statistics.
+token's vector, or by those of its four parts (partition.py); the KLT codes the difference, each token with a step of its own (steps.py).
+The loop closes on this linear reconstruction, rounded to 8 bits after every slice, so that floats of different devices cannot drift
+apart, and filtered (deblock.py). Works on whole frames; nothing here is learned but the KLT and the symbol statistics.
 """
 
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vtc.tokenizers import motion
+from vtc.tokenizers import motion, partition
+from vtc.tokenizers.choice import LARGE, NO_SEARCH, Search, Slice
 from vtc.tokenizers.deblock import deblock
 from vtc.tokenizers.layers.patch import PATCH_SIZE, PATCH_TIME, patchify, to_float, to_uint8, unpatchify
 from vtc.tokenizers.layers.precision import inference_dtype
+from vtc.tokenizers.motion import CONTEXT
 from vtc.tokenizers.overlap import Mixed, blended
 from vtc.tokenizers.steps import FACTORS
 
-CONTEXT, ALONE = 0, 1
 STRUCTURAL_BOUND = 255
-_ROWS = 64  # of tokens that are multiplied: always a multiple of these
-_LARGE = 32  # coefficients, the first, that lose too much when they are rounded to bfloat16
-VECTOR_BITS = 9.0  # what a vector of its own costs, about
-COMMON_VECTOR_BITS = 4.0  # and the slice's commonest one
 STEP_EDGES = (0.5, 0.9, 1.5)  # symbols have other statistics at other steps
 SIDES = 2 * (len(STEP_EDGES) + 1)
 TOLD = 4  # channels of `BaseLayer.side`
@@ -43,26 +39,15 @@ class BaseConfig:
 
 
 @dataclass(frozen=True)
-class Search:
-    """What `encode` tries beyond its first three vectors, each by its whole cost. `rounds`: how often all vectors may move by half a pixel.
-    `neighbours`: whether the vectors found beside a token, and there one slice before, are tried too."""
-
-    rounds: int = 0
-    neighbours: bool = False
-
-
-@dataclass(frozen=True)
 class BaseSegment:
-    """`motion` int16 `[S, gh, gw, 3]` (reference, dy, dx), `finer` int16 `[S, gh, gw, 1]` (see steps.py), `structural` int16
-    `[S, gh, gw, C]`, `frames` uint8 `[3, T, H, W]`."""
+    """int16 `[S, gh, gw, channels]`: `motion` (reference, dy, dx), `finer` (1, see steps.py), `partition` (8, see partition.py) and
+    `structural` (C); `frames` uint8 `[3, T, H, W]`."""
 
     motion: Tensor
     finer: Tensor
+    partition: Tensor
     structural: Tensor
     frames: Tensor
-
-
-NO_SEARCH = Search()
 
 
 class BaseLayer(nn.Module):
@@ -104,33 +89,36 @@ class BaseLayer(nn.Module):
         """Code a clip uint8 `[3, T, H, W]` after the decoded frame `last` uint8 `[3, H, W]` (None: it stands alone). `step` is the
         quantiser's step, in units of pixels in [-1, 1]; tokens are so much `finer`, whole numbers `[S, gh, gw]` (None: none is)."""
         scaled = self.basis / 127.5
-        basis = scaled[:, :_LARGE].contiguous(), scaled[:, _LARGE:].to(inference_dtype(frames.device))
+        basis = scaled[:, :LARGE].contiguous(), scaled[:, LARGE:].to(inference_dtype(frames.device))
         patches = patchify(frames[None])[0]
         if finer is None:
             finer = torch.zeros(patches.shape[:3], dtype=torch.int16, device=frames.device)
         vectors: list[Tensor] = []
-        symbols, decoded = [], []
+        parts, symbols, decoded = [], [], []
         for number, steps in enumerate(self.steps(finer, step)):
             part = slice(PATCH_TIME * number, PATCH_TIME * (number + 1))
-            slice_ = _Slice(self, patches[number], steps, basis)
+            slice_ = Slice(self, patches[number], steps, basis)
             doubled = None if last is None else motion.double(last)
-            if last is not None and doubled is not None:
+            if last is None or doubled is None:
+                slice_.stand_alone()
+            else:
                 slice_.predict(frames[:, part], last, doubled, search, vectors[-1] if vectors else None)
-            v, z = slice_.told.to(torch.int16), slice_.symbols.to(torch.int16)
-            decoded.append(self._decode_slice(v, z, doubled, steps, slice_.mixed))
+            v, p, z = (told.to(torch.int16) for told in (slice_.told, slice_.partition, slice_.symbols))
+            decoded.append(self._decode_slice(v, p, z, doubled, steps, slice_.mixed))
             vectors.append(v)
+            parts.append(p)
             symbols.append(z)
             last = decoded[-1][:, -1]
         return BaseSegment(
-            torch.stack(vectors), finer[..., None].to(torch.int16), torch.stack(symbols), torch.cat(decoded, 1)
+            torch.stack(vectors), finer[..., None].to(torch.int16), torch.stack(parts), torch.stack(symbols), torch.cat(decoded, 1)
         )
 
     @torch.no_grad()
-    def decode(self, vectors: Tensor, finer: Tensor, symbols: Tensor, last: Tensor | None, step: float) -> Tensor:
+    def decode(self, vectors: Tensor, finer: Tensor, parts: Tensor, symbols: Tensor, last: Tensor | None, step: float) -> Tensor:
         """The frames uint8 `[3, T, H, W]` that `encode` gave, from its symbols."""
         decoded = []
-        for v, z, steps in zip(vectors, symbols, self.steps(finer[..., 0], step), strict=True):
-            decoded.append(self._decode_slice(v, z, None if last is None else motion.double(last), steps))
+        for v, p, z, steps in zip(vectors, parts, symbols, self.steps(finer[..., 0], step), strict=True):
+            decoded.append(self._decode_slice(v, p, z, None if last is None else motion.double(last), steps))
             last = decoded[-1][:, -1]
         return torch.cat(decoded, 1)
 
@@ -148,14 +136,20 @@ class BaseLayer(nn.Module):
         return torch.stack((vectors[..., 0].float(), coded, moved, coarser))
 
     def _decode_slice(
-        self, vectors: Tensor, symbols: Tensor, doubled: Tensor | None, steps: Tensor, mixed: Mixed | None = None
+        self,
+        vectors: Tensor,
+        parts: Tensor,
+        symbols: Tensor,
+        doubled: Tensor | None,
+        steps: Tensor,
+        mixed: Mixed | None = None,
     ) -> Tensor:
         """uint8 `[3, 4, H, W]` from the symbols of one slice, after a frame as `motion.double` gives it. `steps` `[gh, gw]`: of its tokens.
         `mixed`: what `blended` gives for it, where that is known already."""
         prediction = self.mean
         if doubled is not None:
             leaning = vectors[..., 0] == CONTEXT
-            context = self._contexts(doubled, vectors[..., 1:], leaning, mixed)
+            context = self._contexts(doubled, vectors[..., 1:], parts, leaning, mixed)
             prediction = torch.where(leaning[..., None], context, self.mean)
         patches = prediction.expand(*symbols.shape[:2], -1).clone()
         coded = symbols.any(-1)
@@ -165,13 +159,17 @@ class BaseLayer(nn.Module):
         picture = to_uint8(unpatchify(patches[None, None])[0])
         return deblock(picture.to(torch.int16), coded, steps).to(torch.uint8) if len(used) else picture
 
-    def _contexts(self, doubled: Tensor, vectors: Tensor, leaning: Tensor, mixed: Mixed | None) -> Tensor:
+    def _contexts(
+        self, doubled: Tensor, vectors: Tensor, parts: Tensor, leaning: Tensor, mixed: Mixed | None
+    ) -> Tensor:
         """What the tokens of a slice refer to, float `[gh, gw, 3072]` in [-1, 1]: the last frame (`motion.double`), displaced by `vectors`
-        `[gh, gw, 2]`, blended with its neighbours among the `leaning` `[gh, gw]`."""
+        `[gh, gw, 2]`, or in `parts` `[gh, gw, 8]`, blended with its neighbours among the `leaning` `[gh, gw]`."""
         blocks = motion.fetch(doubled, vectors)
         if self.config.overlap:
             at, contexts = mixed or blended(doubled, vectors, leaning)
             blocks[at] = contexts
+        at, contexts = partition.contexts(doubled, vectors, parts, leaning, self.config.overlap)
+        blocks[at] = contexts
         return to_float(blocks.flatten(2))
 
     def quantise(self, energy: Tensor, u: Tensor, reference: int, steps: Tensor) -> tuple[Tensor, Tensor]:
@@ -199,7 +197,7 @@ class BaseLayer(nn.Module):
 
     @staticmethod
     def sides(steps: Tensor) -> Tensor:
-        """int64 `[...]`: sides of the structural stream's entropy model for tokens with a context of these `steps` `[...]`; `ALONE` more is
+        """int64 `[...]`: sides of the structural stream's entropy model for tokens with a context of these `steps` `[...]`; one more is
         that of those alone."""
         return 2 * torch.bucketize(steps, torch.tensor(STEP_EDGES, device=steps.device))
 
@@ -224,100 +222,6 @@ class BaseLayer(nn.Module):
     def bits(self, tables: Tensor, size: Tensor) -> Tensor:
         """What symbols of these magnitudes cost in these `tables`, in bits."""
         return self.symbol_bits.flatten().index_select(0, (tables + size.to(torch.int32)).flatten()).view(size.shape)
-
-
-class _Slice:
-    """A slice of patches uint8 `[gh, gw, 3072]` and the cheapest way to code it that is known: `told` int64 `[gh, gw, 3]` (reference, dy,
-    dx) and `symbols` `[gh, gw, C]`, at `cost` `[gh, gw]`; at first every token stands alone."""
-
-    def __init__(self, base: BaseLayer, patches: Tensor, steps: Tensor, basis: tuple[Tensor, Tensor]) -> None:
-        """`steps` `[gh, gw]` of its tokens. `basis`: of numbers 0..255, the first coefficients (the large ones) exact, the others for
-        speed."""
-        self.base, self.steps, (self.first, self.others) = base, steps, basis
-        self.patches = patches.to(torch.int16)
-        rest = self.patches - (base.mean + 1) * 127.5
-        self.cost, self.symbols = self._priced(rest, _energy(rest), ALONE, steps)
-        self.told = torch.zeros(*patches.shape[:2], 3, dtype=torch.int64, device=patches.device)
-        self.told[..., 0] = ALONE
-        self.missed = torch.full_like(self.cost, torch.inf)  # what the context leaves, before anything is coded
-        self.mixed: Mixed | None = None
-
-    def _priced(self, rest: Tensor, energy: Tensor, reference: int, steps: Tensor) -> tuple[Tensor, Tensor]:
-        """Cost and symbols of tokens of which a `reference` leaves this `rest`, float `[..., 3072]` in numbers of 0..255, of this
-        `energy`, with these `steps` `[...]`."""
-        u = torch.cat((rest @ self.first, self._rounded(rest)), -1).div_(steps[..., None])
-        return self.base.quantise(energy, u, reference, steps)
-
-    def _rounded(self, rest: Tensor) -> Tensor:
-        """The other coefficients. Rows are filled up to one of few numbers: for each that it meets, oneDNN keeps a plan and its memory."""
-        count = rest[..., 0].numel()
-        rows = rest.new_zeros((-(-count // _ROWS) * _ROWS, rest.shape[-1]), dtype=self.others.dtype)
-        rows[:count] = rest.flatten(0, -2)
-        return (rows @ self.others)[:count].float().unflatten(0, rest.shape[:-1])
-
-    def predict(self, frames: Tensor, last: Tensor, doubled: Tensor, search: Search, before: Tensor | None) -> None:
-        """Try no motion, the slice's own vectors and the commonest of them; then what `search` asks for. `frames`: the slice, uint8
-        `[3, 4, H, W]`; `last` and `doubled`: the frame before, uint8 `[3, H, W]`, and as `motion.double` gives it; `before`: the vectors
-        one slice before."""
-        last_luma = motion.luma(last)
-        found = motion.search(
-            motion.luma(frames[:, list(motion.SEARCH_FRAMES)]), last_luma, motion.double(last_luma[None])
-        )
-        self._try_still(last)
-        self._try(doubled, found, VECTOR_BITS)
-        self._try(doubled, found.flatten(0, 1).mode(0).values.expand_as(found), COMMON_VECTOR_BITS)
-        if search.neighbours:
-            for vectors in (*motion.beside(found), *(() if before is None else (before[..., 1:].long(),))):
-                self._try(doubled, vectors, VECTOR_BITS)
-        for _ in range(search.rounds):
-            start = self.told[..., 1:].clone()
-            for move in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-                moved = start + torch.tensor(move, device=start.device)
-                self._try(doubled, moved.clamp_(-motion.VECTOR_BOUND, motion.VECTOR_BOUND), VECTOR_BITS)
-        if self.base.config.overlap:
-            self._overlap(doubled)
-
-    def _overlap(self, doubled: Tensor) -> None:
-        """Now that all vectors are chosen, the symbols of those tokens whose neighbours have others, for the context as it will be."""
-        self.mixed = at, mixed = blended(doubled, self.told[..., 1:], self.told[..., 0] == CONTEXT)
-        rest = (self.patches[at] - mixed.flatten(1)).float()
-        self.cost[at], self.symbols[at] = self._priced(rest, _energy(rest), CONTEXT, self.steps[at])
-
-    def _try_still(self, last: Tensor) -> None:
-        """Refer to the last frame as it is, everywhere where that is cheaper."""
-        frame = patchify(last[None, :, None], 1)[0, 0].unflatten(-1, (3, 1, -1))
-        rest = (self.patches.unflatten(-1, (3, PATCH_TIME, -1)) - frame).flatten(2).float()
-        self.missed = _energy(rest)
-        price, symbols = self._priced(rest, self.missed, CONTEXT, self.steps)
-        better = price < self.cost
-        self.cost, self.symbols = torch.minimum(self.cost, price), torch.where(better[..., None], symbols, self.symbols)
-        self.told[..., 0] = torch.where(better, CONTEXT, ALONE)
-
-    def _try(self, doubled: Tensor, vectors: Tensor, bits: float) -> None:
-        """Give tokens these `vectors` `[gh, gw, 2]`, which cost so many bits, where they are others than they have, and cheaper."""
-        at = _places((vectors != self.told[..., 1:]).any(-1))
-        rest = (self.patches[at] - motion.fetch(doubled, vectors[at], at=at).flatten(1)).float()
-        missed = _energy(rest)
-        promising = missed < self.missed[at]  # what is no nearer to the pixels is hardly ever cheaper
-        at, rest, missed = (at[0][promising], at[1][promising]), rest[promising], missed[promising]
-        steps = self.steps[at]
-        price, symbols = self._priced(rest, missed, CONTEXT, steps)
-        price = price + self.base.config.lagrangian * bits * steps.square()
-        better = price < self.cost[at]
-        there = at[0][better], at[1][better]
-        self.cost[there], self.symbols[there], self.missed[there] = price[better], symbols[better], missed[better]
-        self.told[there] = F.pad(vectors[there], (1, 0), value=CONTEXT)
-
-
-def _places(mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows and columns, int64 `[n]`, where a mask `[gh, gw]` is true."""
-    rows, columns = mask.nonzero(as_tuple=True)
-    return rows, columns
-
-
-def _energy(rest: Tensor) -> Tensor:
-    """Sums of squares `[...]` of differences `[..., N]` in numbers of 0..255, in units of pixels in [-1, 1]."""
-    return torch.linalg.vector_norm(rest, dim=-1).div_(127.5).square_()
 
 
 def fit_klt(patches: Tensor, coefficients: int) -> tuple[Tensor, Tensor]:

@@ -12,9 +12,12 @@ from torch import Tensor
 
 from vtc.tokenizers.layers.patch import PATCH_SIDE, PATCH_TIME
 
+CONTEXT, ALONE = 0, 1
+"""What a token refers to, the first of its three symbols: the last decoded frame, or nothing."""
 VECTOR_BOUND = 127
 _COARSE_STEP = 8  # half pixels: 4 pixels, one pixel of the quarter-size search
 _COARSE_RANGE = 10  # quarter-size pixels each way: 40 pixels over a slice
+NEAR = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
 SEARCH_FRAMES = (1, 3)  # two of the four frames are enough to find a vector, at half the price
 
 
@@ -50,23 +53,25 @@ def fetch(
     frames: tuple[int, ...] = (0, 1, 2, 3),
     at: tuple[Tensor, Tensor] | None = None,
     inside: tuple[slice, slice] = (slice(None), slice(None)),
+    side: int = PATCH_SIDE,
 ) -> Tensor:
-    """Displaced blocks of the last frame, or what is `inside` some of their rows and columns.
+    """Displaced blocks of the last frame, of `side` x `side` pixels, or what is `inside` some of their rows and columns.
 
-    `doubled` `[C, 2H, 2W]` from `double`; `vectors` integer `[..., gh, gw, 2]`, or `[..., n, 2]` for tokens `at` (rows, columns), int64
-    `[n]` each. Returns, in the type of `doubled`, `[..., gh, gw or n, C, len(frames), 16, 16]`; outside the picture its border is repeated.
+    `doubled` `[C, 2H, 2W]` from `double`; `vectors` integer `[..., gh, gw, 2]`, or `[..., n, 2]` for blocks `at` (rows, columns), int64
+    `[n]` each. Returns, in the type of `doubled`, `[..., gh, gw or n, C, len(frames), side, side]`; outside the picture its border is
+    repeated.
     """
     h2, w2 = doubled.shape[1:]
     device = doubled.device
-    down_inside, across_inside = (2 * torch.arange(PATCH_SIDE, device=device)[part] for part in inside)
+    down_inside, across_inside = (2 * torch.arange(side, device=device)[part] for part in inside)
     if at is None:
-        down, across = (torch.arange(size // (2 * PATCH_SIDE), device=device) for size in (h2, w2))
+        down, across = (torch.arange(size // (2 * side), device=device) for size in (h2, w2))
         at = down[:, None], across[None, :]
-    y0, x0 = (2 * PATCH_SIDE * place[..., None, None] for place in at)
+    y0, x0 = (2 * side * place[..., None, None] for place in at)
     shifts = torch.stack([frame_shift(vectors.long(), i) for i in frames], -1)  # [..., gh, gw, 2, F]
-    rows = (y0 + down_inside - shifts[..., 0, :, None]).clamp_(0, h2 - 1)  # [..., gh, gw, F, 16]
+    rows = (y0 + down_inside - shifts[..., 0, :, None]).clamp_(0, h2 - 1)  # [..., gh, gw, F, side]
     cols = (x0 + across_inside - shifts[..., 1, :, None]).clamp_(0, w2 - 1)
-    flat = (rows * w2).to(torch.int32)[..., :, None] + cols.to(torch.int32)[..., None, :]  # [..., gh, gw, F, 16, 16]
+    flat = (rows * w2).to(torch.int32)[..., :, None] + cols.to(torch.int32)[..., None, :]  # [..., gh, gw, F, side, side]
     places = flat.flatten()
     return torch.stack([plane.index_select(0, places).view(flat.shape) for plane in doubled.flatten(1)], -4)
 
@@ -100,23 +105,30 @@ def search(target: Tensor, last: Tensor, doubled_luma: Tensor, frames: tuple[int
         .permute(1, 3, 0, 2, 4)
         .to(torch.int16)
     )
+    def better(candidates: Tensor, than: Costed | None = None) -> Costed:
+        got = fetch(doubled_luma, candidates, frames)[:, :, :, 0]
+        cost = (got - blocks).abs_().sum((-3, -2, -1), dtype=torch.int32)
+        return cheapest(candidates, cost + candidates.abs().sum(-1), than)
+
     best = _coarse(target, last, frames)
-    zero = torch.zeros_like(best)
-    best = _better(torch.stack((zero, best)), blocks, doubled_luma, frames)
-    near = torch.tensor([(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)], device=best.device)
+    found = better(torch.stack((torch.zeros_like(best), best)))
+    near = torch.tensor(NEAR, device=best.device)[:, None, None]
     for step in (4, 2, 1):
-        candidates = (best + near[:, None, None] * step).clamp_(-VECTOR_BOUND, VECTOR_BOUND)
-        best = _better(candidates, blocks, doubled_luma, frames)
-    return best
+        found = better((found[0] + near * step).clamp_(-VECTOR_BOUND, VECTOR_BOUND), found)
+    return found[0]
 
 
-def _better(candidates: Tensor, blocks: Tensor, doubled_luma: Tensor, frames: tuple[int, ...]) -> Tensor:
-    """Of `candidates [K, gh, gw, 2]` the one with the least difference to `blocks [gh, gw, F, 16, 16]`; the smaller vector at a tie."""
-    got = fetch(doubled_luma, candidates, frames)[:, :, :, 0]
-    cost = (got - blocks).abs_().sum((-3, -2, -1), dtype=torch.int32)
-    cost = cost + candidates.abs().sum(-1)
-    pick = cost.argmin(0)
-    return candidates.gather(0, pick[None, :, :, None].expand(1, -1, -1, 2))[0]
+Costed = tuple[Tensor, Tensor]
+"""Vectors `[..., 2]` and what they cost, `[...]`."""
+
+
+def cheapest(candidates: Tensor, cost: Tensor, than: Costed | None = None) -> Costed:
+    """Of `candidates` `[K, ..., 2]` those of least `cost` `[K, ...]`, where that is less than the cost of vectors that are known."""
+    least, pick = cost.min(0)
+    vectors = candidates.gather(0, pick[None, ..., None].expand(1, *pick.shape, 2))[0]
+    if than is None:
+        return vectors, least
+    return torch.where((least < than[1])[..., None], vectors, than[0]), torch.minimum(least, than[1])
 
 
 def _coarse(target: Tensor, last: Tensor, frames: tuple[int, ...]) -> Tensor:

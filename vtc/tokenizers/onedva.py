@@ -25,6 +25,7 @@ from vtc.tokenizers.layers.transformer import Block, RMSNorm, fourier, rotary
 from vtc.tokenizers.layers.zero import zeroed
 from vtc.tokenizers.lookup import PictureLookup
 from vtc.tokenizers.motion import VECTOR_BOUND
+from vtc.tokenizers.partition import PARTITION_BOUND, PARTS
 from vtc.tokenizers.steps import FINEST
 
 QUERY_BOUND = 15
@@ -176,15 +177,16 @@ class OneDVA(Tokenizer):
 
     @property
     def streams(self) -> tuple[Stream, ...]:
-        """motion, finer and structural of the base layer (or structural of the network), then query."""
+        """motion, finer, partition and structural of the base layer (or structural of the network), then query."""
         c = self.config
         query = Stream("query", c.query_channels, QUERY_BOUND, "sequence", cut=True, positions=c.queries)
         if c.base is None:
             return Stream("structural", c.structural_channels, STRUCTURAL_BOUND, "grid", classes=c.classes), query
         motion = Stream("motion", 3, VECTOR_BOUND, "grid", classes=8)
         finer = Stream("finer", 1, FINEST, "grid", classes=FINEST + 1)
+        partition = Stream("partition", 2 * PARTS, PARTITION_BOUND, "grid", classes=8, sides=SIDES)
         structural = Stream("structural", c.base.coefficients, STRUCTURAL_BOUND, "grid", classes=c.classes, sides=SIDES)
-        return motion, finer, structural, query
+        return motion, finer, partition, structural, query
 
     def gains(self, step: float) -> dict[str, float]:
         """1D latents are trained for steps of 1; structural latents have the KLT's scale, that of pixels."""

@@ -18,41 +18,51 @@ Mixed = tuple[tuple[Tensor, Tensor], Tensor]
 WHOLE = 256
 """What the weights of a pixel sum to."""
 
-_LOW, _HIGH, _ALL = slice(PATCH_SIDE // 2), slice(PATCH_SIDE // 2, None), slice(None)
-HALVES = (_LOW, _ALL), (_ALL, _LOW), (_ALL, _HIGH), (_HIGH, _ALL)
-"""Rows and columns of a token that the neighbours above, to the left, to the right and below have a say in."""
+def halves(side: int) -> tuple[tuple[slice, slice], ...]:
+    """Rows and columns of a block that the neighbours above, to the left, to the right and below have a say in."""
+    low, high, every = slice(side // 2), slice(side // 2, None), slice(None)
+    return (low, every), (every, low), (every, high), (high, every)
 
 
-def weights() -> Tensor:
-    """int32 `[4, 16, 16]`: of the neighbours above, to the left, to the right and below; what is left of `WHOLE` is the token's own."""
-    ramp = (0.5 - (torch.arange(PATCH_SIDE) + 0.5) / PATCH_SIDE).clamp_(min=0)  # a half at the border, nothing from the middle on
-    across, down = ramp.expand(PATCH_SIDE, -1), ramp[:, None].expand(-1, PATCH_SIDE)
+def weights(side: int = PATCH_SIDE) -> Tensor:
+    """int32 `[4, side, side]`: of the neighbours above, to the left, to the right and below; what is left of `WHOLE` is the block's own."""
+    ramp = (0.5 - (torch.arange(side) + 0.5) / side).clamp_(min=0)  # a half at the border, nothing from the middle on
+    across, down = ramp.expand(side, -1), ramp[:, None].expand(-1, side)
     sides = torch.stack((down, across, across.flip(1), down.flip(0)))
-    inner = 1 - sides.flip(0) - sides  # bilinear weights; those of the diagonal neighbours go to the token itself
+    inner = 1 - sides.flip(0) - sides  # bilinear weights; those of the diagonal neighbours go to the block itself
     return (WHOLE * sides * torch.stack((inner[1], inner[0], inner[0], inner[1]))).round_().to(torch.int32)
 
 
-def _shifted(total: Tensor) -> Tensor:
+def shifted(total: Tensor) -> Tensor:
+    """Whole numbers divided by `WHOLE`, rounded down."""
     return total.bitwise_right_shift_(8)
 
 
-def blended(doubled: Tensor, vectors: Tensor, leaning: Tensor, scaled: Callable[[Tensor], Tensor] = _shifted) -> Mixed:
+def blended(
+    doubled: Tensor,
+    vectors: Tensor,
+    leaning: Tensor,
+    scaled: Callable[[Tensor], Tensor] = shifted,
+    side: int = PATCH_SIDE,
+    at: tuple[Tensor, Tensor] | None = None,
+) -> Mixed:
     """Which tokens have neighbours with other vectors, (rows, columns) int64 `[n]`, and their contexts `[n, C, 4, 16, 16]`, in the type of
     `doubled`; of all others the context is what `motion.fetch` gives.
 
     `doubled` `[C, 2H, 2W]` from `motion.double`, or in float32 for gradients (exact as well); `vectors` integer `[gh, gw, 2]`, `leaning`
-    bool `[gh, gw]`: tokens that have a context; `scaled` divides by `WHOLE` and rounds down.
+    bool `[gh, gw]`: tokens that have a context; `scaled` divides by `WHOLE` and rounds down. The same for blocks of another `side`, and
+    for those `at` some places only.
     """
     vectors = vectors.long()
     known = zip(motion.beside(vectors), motion.beside(leaning[..., None].long()), strict=True)
     others = [torch.where(leans > 0, there, vectors) for there, leans in known]
-    mixed = leaning & torch.stack([(other != vectors).any(-1) for other in others]).any(0)
-    rows, columns = mixed.nonzero(as_tuple=True)
-    at = rows, columns
-    own = motion.fetch(doubled, vectors[mixed], at=at)
+    if at is None:
+        rows, columns = (leaning & torch.stack([(other != vectors).any(-1) for other in others]).any(0)).nonzero(as_tuple=True)
+        at = rows, columns
+    own = motion.fetch(doubled, vectors[at], at=at, side=side)
     wide = own if own.is_floating_point() else own.to(torch.int32)
     pulled = torch.zeros_like(wide)
-    for share, (down, across), field in zip(weights().to(doubled.device), HALVES, others, strict=True):
-        there = motion.fetch(doubled, field[mixed], at=at, inside=(down, across))
+    for share, (down, across), field in zip(weights(side).to(doubled.device), halves(side), others, strict=True):
+        there = motion.fetch(doubled, field[at], at=at, inside=(down, across), side=side)
         pulled[..., down, across] += (there - wide[..., down, across]) * share[down, across]
     return at, (wide + scaled(pulled + WHOLE // 2)).to(doubled.dtype)

@@ -2,54 +2,74 @@
 moves, and where it turns or grows.
 
 Parts are told by how their vectors differ from the token's, (dy, dx) each: above left, above right, below left, below right. All zeros:
-a token that is whole. Our choice; contexts of parts are not blended (overlap.py).
+a token that is whole. Our choice.
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from vtc.tokenizers import motion
 from vtc.tokenizers.layers.patch import PATCH_SIDE
+from vtc.tokenizers.overlap import Mixed, blended, shifted
 
 PARTS = 4
 PARTITION_BOUND = 31
 """Half pixels by which a part's vector may differ from the token's."""
 
 _SIDE = PATCH_SIDE // 2
-_STEPS = (8, 4, 2, 1)
 
 Places = tuple[Tensor, Tensor]
 """Rows and columns of tokens, int64 `[n]` each."""
 
 
-def contexts(doubled: Tensor, vectors: Tensor, partition: Tensor, at: Places) -> Tensor:
-    """What tokens in parts refer to, `[n, C, 4, 16, 16]` in the type of `doubled` (`[C, 2H, 2W]` from `motion.double`): of the tokens `at`,
-    of `vectors` `[n, 2]` and `partition` `[n, 8]`."""
-    blocks = motion.fetch(doubled, _vectors(vectors, partition).flatten(0, 1), at=_parts(at), side=_SIDE)
-    return blocks.unflatten(0, (-1, 2, 2)).permute(0, 3, 4, 1, 5, 2, 6).flatten(5, 6).flatten(3, 4)
+def contexts(
+    doubled: Tensor,
+    vectors: Tensor,
+    partition: Tensor,
+    leaning: Tensor,
+    overlap: bool,
+    scaled: Callable[[Tensor], Tensor] = shifted,
+) -> Mixed:
+    """Which tokens are in parts, (rows, columns) int64 `[n]`, and their contexts `[n, C, 4, 16, 16]`, in the type of `doubled`.
+
+    `partition` integer `[gh, gw, 8]`; the others, and `scaled`, as for `overlap.blended`. With `overlap`, parts are blended with the parts
+    beside them.
+    """
+    rows, columns = partition.any(-1).nonzero(as_tuple=True)
+    at = _parts((rows, columns))
+    apart = vectors[:, :, None].long() + partition.unflatten(-1, (PARTS, 2))
+    field = apart.unflatten(2, (2, 2)).transpose(1, 2).flatten(2, 3).flatten(0, 1)  # [2gh, 2gw, 2]
+    if overlap:
+        _, blocks = blended(doubled, field, leaning.repeat_interleave(2, 0).repeat_interleave(2, 1), scaled, _SIDE, at)
+    else:
+        blocks = motion.fetch(doubled, field[at], at=at, side=_SIDE)
+    joined = blocks.unflatten(0, (-1, 2, 2)).permute(0, 3, 4, 1, 5, 2, 6)  # [n, C, 4, 2, 8, 2, 8]
+    return (rows, columns), joined.flatten(5, 6).flatten(3, 4)
 
 
 def search(target: Tensor, doubled_luma: Tensor, vectors: Tensor, at: Places) -> Tensor:
-    """The `partition` int64 `[n, 8]` of least absolute difference for the tokens `at`, from their `vectors` `[n, 2]` on.
+    """The `partition` int64 `[n, 8]` of least absolute difference for the tokens `at`, from their vectors and those beside them on.
 
-    `target` luma uint8 `[F, H, W]`: the slice's `motion.SEARCH_FRAMES`; `doubled_luma` uint8 `[1, 2H, 2W]`: of the frame before.
+    `target` luma uint8 `[F, H, W]`: the slice's `motion.SEARCH_FRAMES`; `doubled_luma` uint8 `[1, 2H, 2W]`: of the frame before; `vectors`
+    int64 `[gh, gw, 2]`.
     """
-    rows, columns = _parts(at)
+    at_parts = rows, columns = _parts(at)
     goal = target.unflatten(2, (-1, _SIDE)).unflatten(1, (-1, _SIDE))[:, rows, :, columns].to(torch.int16)  # [4n, F, 8, 8]
+    own, *others = (field[at].repeat_interleave(PARTS, 0) for field in (vectors, *motion.beside(vectors)))
+
+    def better(candidates: Tensor, than: motion.Costed | None = None) -> motion.Costed:
+        candidates = torch.minimum(torch.maximum(candidates, own - PARTITION_BOUND), own + PARTITION_BOUND)
+        got = motion.fetch(doubled_luma, candidates, motion.SEARCH_FRAMES, at_parts, side=_SIDE)[:, :, 0]
+        cost = (got - goal).abs_().sum((-3, -2, -1), dtype=torch.int32)
+        return motion.cheapest(candidates, cost + (candidates - own).abs().sum(-1), than)
+
+    found = better(torch.stack((own, *others)))
     near = torch.tensor(motion.NEAR, device=target.device)[:, None]
-    own = vectors.repeat_interleave(PARTS, 0)
-    found = own
-    for step in _STEPS:
-        candidates = torch.minimum(torch.maximum(found + near * step, own - PARTITION_BOUND), own + PARTITION_BOUND)
-        got = motion.fetch(doubled_luma, candidates, motion.SEARCH_FRAMES, (rows, columns), side=_SIDE)[:, :, 0]
-        cost = (got - goal).abs_().sum((-3, -2, -1), dtype=torch.int32) + (candidates - own).abs().sum(-1)
-        found = candidates.gather(0, cost.argmin(0)[None, :, None].expand(1, -1, 2))[0]
-    return (found - own).unflatten(0, (-1, PARTS)).flatten(1)
-
-
-def _vectors(vectors: Tensor, partition: Tensor) -> Tensor:
-    """`[n, 4, 2]`"""
-    return vectors[:, None] + partition.unflatten(-1, (PARTS, 2))
+    for step in (4, 2, 1):
+        found = better(found[0] + near * step, found)
+    return (found[0] - own).unflatten(0, (-1, PARTS)).flatten(1)
 
 
 def _parts(at: Places) -> Places:

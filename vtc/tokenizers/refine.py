@@ -7,17 +7,18 @@ rounding are our choice.)
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vtc.tokenizers import motion
-from vtc.tokenizers.base import CONTEXT, STRUCTURAL_BOUND, BaseLayer, BaseSegment
+from vtc.tokenizers import motion, partition
+from vtc.tokenizers.base import STRUCTURAL_BOUND, BaseLayer, BaseSegment
 from vtc.tokenizers.deblock import deblock
 from vtc.tokenizers.layers.patch import unpatchify
+from vtc.tokenizers.motion import CONTEXT
 from vtc.tokenizers.overlap import WHOLE, blended
 
 Score = Callable[[Tensor, Tensor], tuple[float, Tensor]]
@@ -57,8 +58,8 @@ def refine(
             best, idle = (found, 0) if gained > 0 else (best, idle)
         number = (number + 1) % slices
     structural = best.symbols.to(segment.structural.dtype)
-    frames = base.decode(segment.motion, segment.finer, structural, last, step)
-    return BaseSegment(segment.motion, segment.finer, structural, frames)
+    frames = base.decode(segment.motion, segment.finer, segment.partition, structural, last, step)
+    return replace(segment, structural=structural, frames=frames)
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class _State:
         steps = base.steps(segment.finer[..., 0], step)
         with torch.enable_grad():
             free = symbols.clone().requires_grad_()
-            picture = decode(base, segment.motion, free, last, steps)
+            picture = decode(base, segment.motion, segment.partition, free, last, steps)
             error, slope = score(picture.detach(), symbols)
             (gradient,) = torch.autograd.grad(picture, free, slope)
         # numpy's sum does not depend on the number of threads.
@@ -119,12 +120,14 @@ class _State:
         return moved, -float(np.sum(change[chosen].cpu().numpy(), dtype=np.float64))
 
 
-def decode(base: BaseLayer, vectors: Tensor, symbols: Tensor, last: Tensor | None, steps: Tensor) -> Tensor:
+def decode(
+    base: BaseLayer, vectors: Tensor, parts: Tensor, symbols: Tensor, last: Tensor | None, steps: Tensor
+) -> Tensor:
     """`BaseLayer.decode` of symbols in float, of tokens with these `steps` `[S, gh, gw]`: the same numbers in float `[3, T, H, W]`;
     gradients pass through its roundings as if they were not there."""
     decoded: list[Tensor] = []
     shown = None if last is None else last.float()
-    for told, z, own in zip(vectors.long(), symbols, steps, strict=True):
+    for told, parted, z, own in zip(vectors.long(), parts.long(), symbols, steps, strict=True):
         prediction = base.mean
         if shown is not None:
             doubled = motion.interpolated(shown, lambda total: _floor(total / 32))
@@ -134,6 +137,11 @@ def decode(base: BaseLayer, vectors: Tensor, symbols: Tensor, last: Tensor | Non
                 blocks = blocks.index_put(
                     *blended(doubled, told[..., 1:], leaning, lambda total: _floor(total / WHOLE))
                 )
+            blocks = blocks.index_put(
+                *partition.contexts(
+                    doubled, told[..., 1:], parted, leaning, base.config.overlap, lambda total: _floor(total / WHOLE)
+                )
+            )
             prediction = torch.where(leaning[..., None], blocks.flatten(2) * (1 / 127.5) - 1, base.mean)
         patches = prediction + (z * own[..., None]) @ base.basis.T
         picture = _Straight.apply((unpatchify(patches[None, None])[0] + 1) * 127.5, torch.round).clamp(0, 255)

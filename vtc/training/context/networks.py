@@ -19,7 +19,7 @@ from vtc.entropy.stream import Ints
 from vtc.entropy.surroundings import class_input_count, token_input_count
 from vtc.training.context.features import Labels, Plan, Tokens
 
-HIDDEN, CLASS_HIDDEN = 48, 32
+HIDDEN, CLASS_HIDDEN = 80, 32
 TABLES, CLASS_TABLES = 48, 80
 PEAK = 16  # magnitudes below this have a shape of their own in every table
 TOTAL = 1 << 20

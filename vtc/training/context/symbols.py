@@ -22,7 +22,7 @@ from vtc.training.context.networks import (
 )
 from vtc.training.context.runs import Run
 
-GROUPS = (0.04, 0.1, 0.19, 0.34, 0.6, 1.0)
+GROUPS = (0.02, 0.05, 0.1, 0.16, 0.24, 0.34, 0.46, 0.6, 0.78, 1.0)
 """Where groups of channels end: the first ones tell most of those that follow."""
 PASSES = (4, 2)
 """Of the first groups; the others have one."""

@@ -67,7 +67,7 @@ def train_context(
             f"{out} is the bundle itself", "files name their bundle by its hash: choose another folder with --out"
         )
     coders = SymbolCoder(stream_infos(loaded.tokenizer), loaded.entropy).coders
-    motion, _, structural = (coders[number].get(STATIC) for number in range(len(BASE_STREAMS)))
+    motion, _, _, structural = (coders[number].get(STATIC) for number in range(len(BASE_STREAMS)))
     if not isinstance(motion, StaticModel) or not isinstance(structural, StaticModel):
         raise TrainingError(f"{bundle} has no static tables to start from", "train it again")
     index = index_folders(data, seed, evaluation)

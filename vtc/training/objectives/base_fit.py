@@ -9,6 +9,7 @@ from torch import Tensor
 
 from vtc.codec.ground import inherited
 from vtc.codec.lookahead import finer, look
+from vtc.codec.streams import BASE_STREAMS, SIDE_OF
 from vtc.entropy import StaticModel, StreamSpec, fit_grid
 from vtc.errors import VtcError
 from vtc.tokenizers.base import BaseLayer, BaseSegment, fit_klt
@@ -55,13 +56,16 @@ def fit_prices(base: BaseLayer, streams: Sequence[Stream], videos: Sequence[Tens
     models: dict[str, StaticModel] = {}
     for turn in range(2):
         samples = [(step, encode_run(base, video, step)) for step in FIT_STEPS for video in videos[turn::2] or videos]
+        sides = [side_map(base, run, step) for step, run in samples]
         models = {
-            "motion": fit_grid(spec_of(by_name["motion"]), [(run.motion.numpy(), None) for _, run in samples]),
-            "structural": fit_grid(
-                spec_of(by_name["structural"]),
-                [(run.structural.numpy(), side_map(base, run, step)) for step, run in samples],
-            ),
-            "finer": fit_grid(spec_of(by_name["finer"]), [(run.finer.numpy(), None) for _, run in samples]),
+            name: fit_grid(
+                spec_of(by_name[name]),
+                [
+                    (getattr(run, name).numpy(), side if name in SIDE_OF else None)
+                    for side, (_, run) in zip(sides, samples, strict=True)
+                ],
+            )
+            for name in BASE_STREAMS
         }
         price(base, models["structural"])
         say(

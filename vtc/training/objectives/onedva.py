@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 from vtc.codec.ground import Ground, Reference, ground_of, inherited
 from vtc.codec.lookahead import of_group
 from vtc.codec.quality import step_of
+from vtc.codec.streams import SIDE_OF
 from vtc.codec.symbols import EDGES
 from vtc.entropy import fit_grid, fit_sequence
 from vtc.tokenizers.base import STEP_EDGES, STRUCTURAL_BOUND, BaseLayer
@@ -68,7 +69,7 @@ class OneDVAObjective:
         self.prepare_key = "no base layer"
         if base is not None:
             self.prepare_key = (
-                f"finer {base.config} {base.basis.double().sum():.9e} {base.symbol_bits.double().sum():.6e}"
+                f"parted {base.config} {base.basis.double().sum():.9e} {base.symbol_bits.double().sum():.6e}"
             )
         self.teacher = StandInTeacher()
 
@@ -211,7 +212,7 @@ class OneDVAObjective:
                 models[stream.name] = fit_grid(spec_of(stream), [(array, None) for array in gathered[stream.name]])
         entropy = {f"{name}.{key}": array for name, m in models.items() for key, array in m.to_arrays().items()}
         if tokenizer.base is not None:
-            entropy |= {f"structural.{EDGES}": np.asarray(STEP_EDGES), **self.fit.learned}
+            entropy |= {f"{name}.{EDGES}": np.asarray(STEP_EDGES) for name in SIDE_OF} | dict(self.fit.learned)
         path.parent.mkdir(parents=True, exist_ok=True)
         save_bundle(path, tokenizer, entropy, card(self.recipe, self.index, self.folder))
         path.chmod(0o644)

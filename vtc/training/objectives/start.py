@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from vtc.codec.streams import BASE_STREAMS
 from vtc.codec.symbols import EDGES, LEARNED
 from vtc.entropy import StaticModel
 from vtc.errors import TrainingError
@@ -59,14 +60,15 @@ def create_onedva(
 
 
 def _renewed(recipe: Recipe, index: Index, init: Path, path: Path) -> bool:
-    """Whether the base layer of the bundle `init` codes otherwise than that of today's preset. Then the bundle, with the base layer of the
-    preset, is kept at `path`: its KLT stays, its tables are fitted anew, and training teaches the network the other pictures."""
+    """Whether the base layer of the bundle `init` codes otherwise than that of today's preset, or has streams without tables. Then the
+    bundle, with the base layer of the preset, is kept at `path`: its KLT stays, its tables are fitted anew, and training teaches the
+    network the other pictures."""
     bundle, preset = load_bundle(init, dtype=torch.float32), PRESETS[recipe.size].base
     known = bundle.tokenizer
     if recipe.name != "onedva" or preset is None or not isinstance(known, OneDVA) or known.config.base is None:
         return False
     wanted = replace(known.config.base, overlap=preset.overlap)  # what its encoder weighs is its own: tables hold for that too
-    if known.config.base == wanted:
+    if known.config.base == wanted and set(BASE_STREAMS) <= set(_fit_of(bundle.entropy, known).models):
         return False
     tokenizer = OneDVA(replace(known.config, base=wanted))
     tokenizer.load_state_dict(known.state_dict())
