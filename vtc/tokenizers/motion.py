@@ -20,6 +20,9 @@ _COARSE_RANGE = 10  # quarter-size pixels each way: 40 pixels over a slice
 NEAR = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
 SEARCH_FRAMES = (1, 3)  # two of the four frames are enough to find a vector, at half the price
 
+Costed = tuple[Tensor, Tensor]
+"""Vectors `[..., 2]` and what they cost, `[...]`."""
+
 
 def frame_shift(vectors: Tensor, frame: int) -> Tensor:
     """Displacement in half pixels of frame `frame` (0..3) of a slice: round half up of v (frame + 1) / 4, in integers."""
@@ -105,6 +108,7 @@ def search(target: Tensor, last: Tensor, doubled_luma: Tensor, frames: tuple[int
         .permute(1, 3, 0, 2, 4)
         .to(torch.int16)
     )
+
     def better(candidates: Tensor, than: Costed | None = None) -> Costed:
         got = fetch(doubled_luma, candidates, frames)[:, :, :, 0]
         cost = (got - blocks).abs_().sum((-3, -2, -1), dtype=torch.int32)
@@ -116,10 +120,6 @@ def search(target: Tensor, last: Tensor, doubled_luma: Tensor, frames: tuple[int
     for step in (4, 2, 1):
         found = better((found[0] + near * step).clamp_(-VECTOR_BOUND, VECTOR_BOUND), found)
     return found[0]
-
-
-Costed = tuple[Tensor, Tensor]
-"""Vectors `[..., 2]` and what they cost, `[...]`."""
 
 
 def cheapest(candidates: Tensor, cost: Tensor, than: Costed | None = None) -> Costed:
