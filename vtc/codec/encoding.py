@@ -14,7 +14,7 @@ import torch
 from vtc.codec.effort import LEVELS
 from vtc.codec.ground import Ground, Reference
 from vtc.codec.lookahead import HORIZON, Sight, finer, look
-from vtc.codec.memory import give_back
+from vtc.codec.memory import LARGE_ENCODING, give_back, map_large
 from vtc.codec.model import Model, own_threads
 from vtc.codec.network import LengthRule
 from vtc.codec.options import EncodeOptions
@@ -75,6 +75,7 @@ class Encoding:
 
     def run(self, file: BinaryIO, progress: Progress | None) -> None:
         """Write the whole file."""
+        map_large(LARGE_ENCODING)
         self.writer = Writer(file)
         self.header = self._header()
         self.writer.write_header(self.header)

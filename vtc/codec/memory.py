@@ -8,8 +8,9 @@ from functools import cache
 
 # Parameters of mallopt(3).
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -2, -3, -4, -8
-_LARGE = 2**23
-"""Bytes. At 640x360 whole clips are larger, and few; what comes by the hundred (a frame's feature maps) is smaller."""
+LARGE, LARGE_ENCODING = 2**23, 2**22
+"""Bytes, from which arrays are mapped by themselves. At 640x360 whole clips are larger, and few; what a decoder makes by the hundred (a
+frame's feature maps) is smaller. An encoder makes few of that size, but from more threads, which break up one heap."""
 _USUAL_MMAPS = 2**16
 _SEGMENTS_KEPT = 4
 
@@ -22,9 +23,10 @@ def reuse_memory() -> None:
     _set((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, 2**26), (_ARENA_MAX, 1))
 
 
-def map_large() -> None:
-    """After `reuse_memory`: map large arrays each by itself. In the heap they leave holes that others break up; it grows for minutes."""
-    _set((_MMAP_MAX, _USUAL_MMAPS), (_MMAP_THRESHOLD, _LARGE))
+def map_large(least: int = LARGE) -> None:
+    """After `reuse_memory`: map arrays of `least` bytes and more each by itself. In the heap they leave holes that others break up; it
+    grows for minutes."""
+    _set((_MMAP_MAX, _USUAL_MMAPS), (_MMAP_THRESHOLD, least))
 
 
 def give_back(number: int) -> None:

@@ -92,18 +92,9 @@ class Encoder(nn.Module):
 
         With a base layer the patches hold what it missed, in units of the step.
         """
-        dtype = self.queries.dtype
-        if self.base_in is not None:
-            assert context.base is not None
-            rest = (clip - context.base) / context.step.view(-1, 1, 1, 1, 1)
-            patches = patchify(rest.to(dtype))
-            x = self.patch_in(patches) + self.base_in(patchify(context.base.to(dtype)))
-        else:
-            patches = patchify(clip.to(dtype))
-            x = self.patch_in(patches)
-        b, *sizes, _ = patches.shape
-        grid = (sizes[0], sizes[1], sizes[2])
-        free = torch.cat((self.queries.expand(b, -1, -1), self._resolution(clip, context)), 1)
+        x = self._patches(clip, context)
+        grid = (x.shape[1], x.shape[2], x.shape[3])
+        free = torch.cat((self.queries.expand(len(clip), -1, -1), self._resolution(clip, context)), 1)
         x = torch.cat((x.flatten(1, 3), free.to(x.dtype)), 1)
         rotation = rotary(grid, free.shape[1], self.config.width // self.config.heads, x.device)
         for block in self.blocks:
@@ -111,6 +102,18 @@ class Encoder(nn.Module):
         x = self.norm(x)
         n = grid[0] * grid[1] * grid[2]
         return x[:, :n], self.query_out(x[:, n : n + self.config.queries])
+
+    def _patches(self, clip: Tensor, context: Context) -> Tensor:
+        """Patches embedded, `[B, S, gh, gw, width]`; slice by slice, for pixels take more memory than everything behind them."""
+        dtype = self.queries.dtype
+        if self.base_in is None:
+            return torch.cat([self.patch_in(patchify(part.to(dtype))) for part in clip.split(PATCH_TIME, 2)], 1)
+        assert context.base is not None
+        step, slices = context.step.view(-1, 1, 1, 1, 1), []
+        for part, base in zip(clip.split(PATCH_TIME, 2), context.base.split(PATCH_TIME, 2), strict=True):
+            rest = (part - base) / step
+            slices.append(self.patch_in(patchify(rest.to(dtype))) + self.base_in(patchify(base.to(dtype))))
+        return torch.cat(slices, 1)
 
     def _resolution(self, clip: Tensor, context: Context) -> Tensor:
         """Resolution tokens `[B, 4, width]`: height and width, frames, frame rate, step; all on logarithmic scales."""
