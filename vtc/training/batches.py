@@ -157,7 +157,8 @@ class Loader:
     """The batches of each step from `start` on, `parts` of them from number `first` on, moved to `device`; `waited` sums
     the seconds of waiting.
 
-    Batches from the disk are made ahead by threads; those on the device are made when they are asked for.
+    Batches are made ahead by threads. From frames on the device they are cut on its default stream, on which they are used, and few wait:
+    they take its memory.
     """
 
     def __init__(
@@ -172,7 +173,8 @@ class Loader:
     ) -> None:
         threads = threads or max(2, min(8, (os.cpu_count() or 1) // 2))
         self.batches, self.device, self.parts = batches, device, range(first, first + parts)
-        self.ahead = 0 if isinstance(batches.frames, DeviceFrames) else max(2, ahead // parts)
+        self.resident = isinstance(batches.frames, DeviceFrames)
+        self.ahead = 2 if self.resident else max(2, ahead // parts)
         self.waited = 0.0
         self._next = start
         self._pool = ThreadPoolExecutor(threads, "batches")
@@ -191,17 +193,14 @@ class Loader:
 
     def __next__(self) -> list[Batch]:
         began = time.perf_counter()
-        if self.ahead:
-            while len(self._queue) < self.ahead:
-                self._queue.append([self._pool.submit(self._make, self._next, part) for part in self.parts])
-                self._next += 1
-            made = [future.result() for future in self._queue.popleft()]
-        else:
-            made = [self.batches.batch(self._next, part) for part in self.parts]
+        while len(self._queue) < self.ahead:
+            self._queue.append([self._pool.submit(self._make, self._next, part) for part in self.parts])
             self._next += 1
+        made = [future.result() for future in self._queue.popleft()]
         self.waited += time.perf_counter() - began
         return [{name: t.to(self.device, non_blocking=True) for name, t in batch.items()} for batch in made]
 
     def _make(self, step: int, part: int) -> Batch:
         batch = self.batches.batch(step, part)
-        return {name: tensor.pin_memory() for name, tensor in batch.items()} if self.device.type == "cuda" else batch
+        pinned = self.device.type == "cuda" and not self.resident
+        return {name: tensor.pin_memory() for name, tensor in batch.items()} if pinned else batch
