@@ -83,7 +83,7 @@ def test_options_name_one_target() -> None:
 @pytest.mark.parametrize("size", [1000, 1800])
 def test_max_bytes_is_never_exceeded_and_nearly_filled(short: Path, tmp_path: Path, size: int) -> None:
     result = vtc.encode(short, tmp_path / "a.vtc", model="mini", max_bytes=size)
-    assert 0.97 * size < result.bytes == (tmp_path / "a.vtc").stat().st_size <= size
+    assert 0.96 * size < result.bytes == (tmp_path / "a.vtc").stat().st_size <= size
 
 
 def test_bpp_and_psnr_are_those_of_the_file(short: Path, tmp_path: Path) -> None:
