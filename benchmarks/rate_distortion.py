@@ -1,16 +1,16 @@
 """Rate and distortion of bundles and of the classical codecs: the `vtc bench` commands of the published results.
 
-    VTC_METRIC_WEIGHTS=models python -m benchmarks.rate_distortion --data eval --limit 9
-    VTC_METRIC_WEIGHTS=models python -m benchmarks.rate_distortion --data eval --limit 9 --models vtok-tiny,coordtok-tiny,dera-tiny
+    VTC_METRIC_WEIGHTS=models python -m benchmarks.rate_distortion --data eval --workers 2
 
-All of them write into one folder and go on where they were stopped: the second line adds bundles to what the first one found. No pictures
-are kept: the clips are not ours to show.
+All of them write into one folder and go on where they were stopped. VVenC and VMAF are measured where their programs are on PATH. No
+pictures of the clips are kept, which are not ours to show: those of the report are of a rendered scene.
 """
 
 import csv
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Annotated
@@ -22,30 +22,35 @@ from benchmarks.common import RESULTS, Data, Workers
 from vtc.bench.bd import rate_change
 from vtc.bench.processes import VTC
 from vtc.bench.report.findings import percent
+from vtc.bench.scenes import render
 from vtc.codec.weights import find
 
+MODELS = "onedva,vtok-tiny,coordtok-tiny,dera-tiny"
 ANCHORS = "x264,x265,svtav1"
+MORE = "vp9,x265-half,vvenc"
+SMALL, WHOLE, LARGE = (
+    ("--size", "128", "--frames", "16"),
+    ("--size", "128", "--frames", "all", "--crop", "top-left"),
+    ("--size", "256", "--frames", "16"),
+)
+SEEN = "psnr,psnr-yuv,ssim,ms-ssim,xpsnr"
 
 RUNS = {
     # The protocol of tokenizer papers: 16 frames, one segment, one key frame.
-    "16 frames": (
-        *("--size", "128", "--frames", "16", "--limit", "18", "--codecs", f"MODELS,{ANCHORS},vp9,x265-half", "--points", "5"),
-        *("--metrics", "psnr,psnr-yuv,ssim,ms-ssim,xpsnr,feature"),
-    ),
+    "16 frames": (*SMALL, "--codecs", f"MODELS,{ANCHORS},{MORE}", "--points", "5", "--metrics", f"{SEEN},feature"),
+    "16 frames, presets": (*SMALL, "--codecs", ANCHORS, "--presets", "fast,slow", "--points", "5", "--metrics", f"{SEEN},feature"),
     # Whole clips, which reward prediction over seconds: by each codec's own rule for key frames, and one every 16 frames.
-    "whole clips": (
-        *("--size", "128", "--frames", "all", "--crop", "top-left", "--limit", "18", "--codecs", f"MODELS,{ANCHORS}", "--points", "4"),
-        *("--metrics", "psnr,psnr-yuv,xpsnr"),
-    ),
+    "whole clips": (*WHOLE, "--codecs", f"MODELS,{ANCHORS}", "--points", "4", "--metrics", SEEN),
     "whole clips, more anchors": (
-        *("--size", "128", "--frames", "all", "--crop", "top-left", "--limit", "18", "--codecs", "vp9,x265-half,x265-psnr"),
-        *("--points", "4", "--keyframes", "default", "--metrics", "psnr,psnr-yuv,xpsnr"),
-    ),
-    "256 pixels": (
-        *("--size", "256", "--frames", "16", "--limit", "9", "--codecs", f"MODELS,{ANCHORS}", "--points", "4"),
-        *("--metrics", "psnr,psnr-yuv,ssim,ms-ssim,xpsnr"),
-    ),
+        *WHOLE, "--codecs", f"{MORE},x265-psnr", "--points", "4", "--keyframes", "default", "--metrics", SEEN,
+    ),  # fmt: skip
+    "256 pixels": (*LARGE, "--limit", "18", "--codecs", f"MODELS,{ANCHORS},vvenc", "--points", "4", "--metrics", f"{SEEN},vmaf"),
+    "rendered scene": (
+        "--size", "240", "--frames", "32", "--codecs", f"MODELS,{ANCHORS},{MORE}", "--points", "5", "--keyframes", "default",
+        "--metrics", f"{SEEN},feature,vmaf", "--pictures", "1",
+    ),  # fmt: skip
 }
+SCENE = "rendered scene"
 
 TITLES = {
     ("128, all frames, top-left", "default"): "whole clips, 128×128",
@@ -61,7 +66,7 @@ AGAINST = {"x264 medium": "x264 medium", "x265 medium": "x265 medium", "svtav1 6
 
 def main(
     data: Data,
-    models: Annotated[str, typer.Option("--models", help="Bundles, by name or path, separated by commas.")] = "onedva",
+    models: Annotated[str, typer.Option("--models", help="Bundles, by name or path; the first one has the targets.")] = MODELS,
     workers: Workers = 1,
     only: Annotated[str, typer.Option("--only", help=f"Some of: {'; '.join(RUNS)}. Separated by semicolons.")] = "; ".join(RUNS),
     limit: Annotated[int, typer.Option("--limit", help="At most so many clips, to try it out.")] = 0,
@@ -72,20 +77,23 @@ def main(
     if unknown := [name for name in chosen if name not in RUNS]:
         raise typer.BadParameter(f"no run is called {unknown[0]!r}", param_hint="--only")
     failed = []
-    for name in chosen:
-        words = [word.replace("MODELS", models) for word in RUNS[name]]
-        if limit:
-            words += ["--limit", str(limit)]
-        common = ["bench", "--dataset", "folder", "--data-root", str(data), "--out", str(out), "--pictures", "0"]
-        began = time.monotonic()
-        done = subprocess.run([*VTC, *common, *words, "--workers", str(workers)])
-        print(f"{name}: {'failed' if done.returncode else 'done'} in {time.monotonic() - began:.0f} s", file=sys.stderr)
-        failed += [name] if done.returncode else []
-    for name in models.split(","):
-        codec = find(name).stem
-        within = middle(out, codec)
-        (out / f"{codec}-25-30-dB.md").write_text(within + "\n", encoding="utf-8")
-        print(table(out, codec), within, sep="\n\n", end="\n\n")
+    with tempfile.TemporaryDirectory() as scratch:
+        scene = Path(scratch, "scene")
+        scene.mkdir()
+        render(scene / "scene.mp4", 320, 240, 32)
+        for name in chosen:
+            words = [word.replace("MODELS", models) for word in RUNS[name]]
+            words += ["--limit", str(limit)] if limit else []
+            root = scene if name == SCENE else data
+            common = ["bench", "--dataset", "folder", "--data-root", str(root), "--out", str(out), "--pictures", "0"]
+            began = time.monotonic()
+            done = subprocess.run([*VTC, *common, *words, "--workers", str(workers)])
+            print(f"{name}: {'failed' if done.returncode else 'done'} in {time.monotonic() - began:.0f} s", file=sys.stderr)
+            failed += [name] if done.returncode else []
+    first, *others = (find(name).stem for name in models.split(","))
+    within = middle(out, first)
+    (out / f"{first}-25-30-dB.md").write_text(within + "\n", encoding="utf-8")
+    print(table(out, first), within, *(table(out, codec) for codec in others), sep="\n\n")
     if failed:
         raise SystemExit(f"failed: {', '.join(failed)}")
 

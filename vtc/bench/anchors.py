@@ -11,6 +11,7 @@ from pathlib import Path
 
 from vtc.bench.coder import DEFAULT, Coded, Point, Sweep, spaced, stopwatch, stored
 from vtc.bench.prepare import Picture, Prepared
+from vtc.codec.plan import eight_bit
 from vtc.media import open_source
 from vtc.media.anchor import encode_mp4, has_encoder, libraries
 from vtc.media.payload import payload_bytes
@@ -84,8 +85,7 @@ def decoded(path: Path) -> Iterator[Picture]:
     """The pictures of a file, RGB uint8 [H, W, 3]."""
     with open_source(path, threads=1) as video:
         for frame in video.frames():
-            assert frame.rgb.dtype == "uint8"
-            yield frame.rgb  # type: ignore[misc]
+            yield eight_bit(frame.rgb)
 
 
 _X264 = {"fast": "veryfast", "medium": "medium", "slow": "veryslow"}

@@ -1,13 +1,15 @@
-"""H.266 as an anchor, where the program vvencapp of VVenC is on PATH; FFmpeg decodes it.
+"""H.266 as an anchor, by VVenC: the program vvencapp on PATH, else an ffmpeg there that was built with libvvenc. FFmpeg's own decoder
+decodes it.
 
-The program is given 4:2:0 of 8 bits by the same conversion as the other anchors, and one thread. Its perceptual quantisation, which changes
-the QP from block to block for the eye and costs PSNR, is off.
+Either is given 4:2:0 of 8 bits by the same conversion as the other anchors, and one thread. VVenC works with 10 bits inside, as it does by
+default. Its perceptual quantisation, which changes the QP from block to block for the eye and costs PSNR, is off.
 """
 
 import resource
 import shutil
 import subprocess
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from vtc.bench.anchors import CONVERSION, decoded
@@ -18,20 +20,22 @@ from vtc.media.anchor import libraries
 from vtc.media.payload import payload_bytes
 from vtc.media.planes import ToPlanes
 
-PROGRAM = "vvencapp"
+PROGRAMS = ("vvencapp", "ffmpeg")
+"""In this order."""
+
 LADDER = (22, 42)
 PRESETS = {"fast": "faster", "medium": "medium", "slow": "slower"}
 
 
 @dataclass(frozen=True)
 class Vvenc:
-    """The program, at constant QP."""
+    """VVenC at constant QP."""
 
     codec: str = "vvenc"
     bundle: str = ""
 
     def missing(self) -> str:
-        return "" if shutil.which(PROGRAM) else f"{PROGRAM} is not on PATH"
+        return "" if find_program() else "neither vvencapp nor an ffmpeg with libvvenc is on PATH"
 
     def points(self, sweep: Sweep) -> list[Point]:
         return [
@@ -47,36 +51,70 @@ class Vvenc:
         with planes.open("wb") as file:
             for picture in clip.pictures():
                 file.writelines(plane.tobytes() for plane in convert(picture))
-        geometry = ["-i", str(planes), "-s", f"{clip.width}x{clip.height}", "--fps", f"{clip.rate.numerator}/{clip.rate.denominator}"]
-        words = [PROGRAM, *geometry, "-c", "yuv420", *_options(point.preset, point.keyframes, int(point.value)), "-o", str(target)]
+        size, rate = f"{clip.width}x{clip.height}", f"{clip.rate.numerator}/{clip.rate.denominator}"
+        words = command(point.preset, point.keyframes, int(point.value), str(planes), size, rate, str(target))
         with stopwatch(_children) as encode_seconds:
-            done = subprocess.run(words, capture_output=True, text=True, errors="replace")
+            done = subprocess.run(words, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)
         if done.returncode or not target.is_file():
             said = " ".join((done.stderr or done.stdout).split())[-200:]
-            raise MediaError(f"{PROGRAM} failed with status {done.returncode}: {said}")
+            raise MediaError(f"{Path(words[0]).name} failed with status {done.returncode}: {said}")
         with stopwatch() as decode_seconds:
             pictures = stored(decoded(target), clip, folder)
         return Coded(payload_bytes(target), target.stat().st_size, encode_seconds(), decode_seconds(), pictures)
 
     def _point(self, preset: str, keyframes: str, qp: int) -> Point:
-        options = _options(preset, keyframes, qp)
-        settings = {name.lstrip("-"): value for name, value in zip(options[::2], options[1::2])}
-        told = {"encoder": _version(), "libraries": libraries(), "pixels": "yuv420p", "conversion": CONVERSION}
-        command = f"{PROGRAM} -i source.yuv {' '.join(options)} -o coded.266"
-        return Point(preset, keyframes, f"qp{qp}", qp, settings | told, command)
+        words = command(preset, keyframes, qp, "source.yuv", "WxH", "RATE", "coded.266")
+        distance = {} if keyframes == DEFAULT else {"intraperiod": keyframes}
+        told = {"encoder": version(words[0]), "libraries": libraries(), "pixels": "yuv420p", "conversion": CONVERSION}
+        shown = " ".join([Path(words[0]).name, *words[1:]])
+        return Point(preset, keyframes, f"qp{qp}", qp, options(preset, qp) | distance | told, shown)
 
 
-def _options(preset: str, keyframes: str, qp: int) -> list[str]:
-    distance = [] if keyframes == DEFAULT else ["--intraperiod", keyframes]
-    return ["--preset", preset, "--qp", str(qp), "--qpa", "0", "--threads", "1", *distance]
+def options(preset: str, qp: int) -> dict[str, str]:
+    """What VVenC is told, but for the distance of key frames."""
+    return {"preset": preset, "qp": str(qp), "qpa": "0", "threads": "1"}
 
 
-def _version() -> str:
-    """What the program says of itself in its first line."""
-    if not shutil.which(PROGRAM):
-        return PROGRAM
-    done = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, errors="replace")
-    return next(iter((done.stdout or done.stderr).splitlines()), PROGRAM).strip()
+def command(preset: str, keyframes: str, qp: int, source: str, size: str, rate: str, target: str) -> list[str]:
+    """What is typed to code the planes `source`, of `size` (WxH) and `rate` (N/D), with the program that is there."""
+    program = find_program() or PROGRAMS[0]
+    far = keyframes == DEFAULT
+    if is_ffmpeg(program):
+        told = [word for name, value in options(preset, qp).items() for word in (f"-{name}", value)]
+        # Its own option -g does not reach VVenC.
+        told += [] if far else ["-vvenc-params", f"intraperiod={keyframes}"]
+        raw = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", size, "-r", rate, "-i", source]
+        return [program, "-v", "error", *raw, "-c:v", "libvvenc", *told, "-f", "vvc", target]
+    told = [word for name, value in options(preset, qp).items() for word in (f"--{name}", value)]
+    told += [] if far else ["--intraperiod", keyframes]
+    return [program, "-i", source, "-s", size, "--fps", rate, "-c", "yuv420", *told, "-o", target]
+
+
+def find_program() -> str:
+    """The path of the first of PROGRAMS that is on PATH and codes H.266, or ""."""
+    found = filter(None, map(shutil.which, PROGRAMS))
+    return next((path for path in found if not is_ffmpeg(path) or "libvvenc" in said(path, "-hide_banner", "-encoders")), "")
+
+
+def is_ffmpeg(program: str) -> bool:
+    """Whether a program is FFmpeg's, which has options of its own."""
+    return Path(program).stem == "ffmpeg"
+
+
+def version(program: str) -> str:
+    """What a program says of itself in its first line, "" where there is none."""
+    if not shutil.which(program):
+        return ""
+    if is_ffmpeg(program):
+        return f"libvvenc of {said(program, '-version').partition(' Copyright')[0]}"
+    return said(program, "--version").partition("\n")[0].strip()
+
+
+@lru_cache(maxsize=8)
+def said(*words: str) -> str:
+    """What a program prints."""
+    done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False, stdin=subprocess.DEVNULL)
+    return done.stdout or done.stderr
 
 
 def _children() -> float:
