@@ -43,12 +43,12 @@ RUNS = {
     "whole clips": (*WHOLE, "--codecs", f"MODELS,{ANCHORS}", "--points", "4", "--metrics", SEEN),
     "whole clips, more anchors": (
         *WHOLE, "--codecs", f"{MORE},x265-psnr", "--points", "4", "--keyframes", "default", "--metrics", SEEN,
-    ),  # fmt: skip
+    ),
     "256 pixels": (*LARGE, "--limit", "18", "--codecs", f"MODELS,{ANCHORS},vvenc", "--points", "4", "--metrics", f"{SEEN},vmaf"),
     "rendered scene": (
         "--size", "240", "--frames", "32", "--codecs", f"MODELS,{ANCHORS},{MORE}", "--points", "5", "--keyframes", "default",
         "--metrics", f"{SEEN},feature,vmaf", "--pictures", "1",
-    ),  # fmt: skip
+    ),
 }
 SCENE = "rendered scene"
 
