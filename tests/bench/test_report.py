@@ -108,7 +108,7 @@ def test_losses_come_first_and_plainly(folder: Path) -> None:
     page.feed((folder / "report.html").read_text(encoding="utf-8"))
     words = "".join(page.words)
     assert re.search(r"By PSNR it loses to SVT-AV1 \(\+\d+ % bytes\) and x264 \(\+20 %\)\.", words)
-    assert words.index("it loses to") < words.index("Bytes at equal quality")
+    assert words.index("against x264") < words.index("+20 %") < words.index("it loses to") < words.index("Bytes at equal quality")
     assert "it broke" in words  # the failed row, with its reason
     assert "needs torchvision's AlexNet" in words  # the metric that is missing
     assert "ab" * 32 in words  # the bundle

@@ -48,7 +48,7 @@ def _changes(results: Results, curves: Sequence[Curve]) -> Html:
         rows = []
         for series in others:
             found = [cells.get((anchor, series, name)) for name in metrics]
-            rows.append([_label(results.looks[series]), *(_cell(each.mean if each else None) for each in found)])
+            rows.append([label(results.looks[series]), *(changed(each.mean if each else None) for each in found)])
         caption = f"Bytes more (+) or fewer (−) than {results.looks[anchor].name}, the fewest first"
         parts.append(table(["", *(METRICS[name].label for name in metrics)], rows, caption=caption))
     bundles = dict.fromkeys(each.test.series for each in mine if each.test.series.ours)
@@ -61,7 +61,7 @@ def _rank(found: Comparison | None) -> float:
     return float("inf") if found is None or found.mean.percent is None else found.mean.percent
 
 
-def _cell(change: Change | None) -> Html:
+def changed(change: Change | None) -> Html:
     """A change in colour; what it was taken of, or why there is none, for a pointer that rests on it."""
     if change is None or change.percent is None:
         return tag("span", "–", class_="none", title=change.reason if change else "not measured")
@@ -80,7 +80,7 @@ def _clip_by_clip(results: Results, found: Sequence[Comparison]) -> Html:
         return (-sum(known) / len(known) if known else float("inf")), clip
 
     ordered = sorted(clips, key=worst)[:MOST_CLIPS]
-    rows: list[list[str | Html | None]] = [[clip, *(_cell(each.clips.get(clip)) for each in found)] for clip in ordered]
+    rows: list[list[str | Html | None]] = [[clip, *(changed(each.clips.get(clip)) for each in found)] for clip in ordered]
     means = [f"{percent(each.percent_of_clips)} ({len(each.clips) - each.refused} of {len(each.clips)})" for each in found]
     rows.append([tag("b", "mean of clips (clips with a figure)"), *means])
     head = ["clip", *(f"against {results.looks[each.anchor.series].name}" for each in found)]
@@ -122,7 +122,7 @@ def _costs(results: Results, curves: Sequence[Curve]) -> Html:
     middle = [(curve, curve.points[len(curve.points) // 2]) for curve in curves]
     middle.sort(key=lambda pair: -(pair[1].encode_fps or 0.0))
     rows = [
-        [_label(results.looks[curve.series]), point.name, f"{point.bpp:.3g}", number(point.encode_fps, 1), number(point.decode_fps, 1),
+        [label(results.looks[curve.series]), point.name, f"{point.bpp:.3g}", number(point.encode_fps, 1), number(point.decode_fps, 1),
          number(point.peak_mib, 0), number(point.tokens, 0)]
         for curve, point in middle
     ]  # fmt: skip
@@ -138,7 +138,7 @@ def _points(results: Results, curves: Sequence[Curve]) -> Html:
         for point in reversed(curve.points):
             figures = [number(point.metrics.get(name), AVERAGES[name].digits) for name in names]
             size = [str(len(curve.clips)), f"{point.bpp:.4f}", f"{point.bytes:,}"]
-            rows.append([_label(results.looks[curve.series]), point.name, *size, *figures])
+            rows.append([label(results.looks[curve.series]), point.name, *size, *figures])
     labels = [f"{about.label}, {about.unit}" if (about := AVERAGES[name]).unit else about.label for name in names]
     title = f"{len(rows)} points of {len(curves)} curves, means over clips (also in summary.csv)"
     return details(title, table(["", "point", "clips", "bpp", "bytes", *labels], rows, words=2))
@@ -149,6 +149,7 @@ def number(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:,.{digits}f}"
 
 
-def _label(look: Look) -> Html:
+def label(look: Look) -> Html:
+    """A codec's name behind its colour."""
     swatch = tag("span", class_="swatch", style=f"--swatch: {look.colour[0]}; --swatch-dark: {look.colour[1]}")
     return tag("span", swatch, look.name, class_="ours" if look.ours else None)

@@ -6,13 +6,15 @@ key frames; speed; what failed or was not to be had; how everything was measured
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from vtc.bench.bd import Comparison
 from vtc.bench.report.findings import EVEN, listed, verdicts
-from vtc.bench.report.group import group_section
-from vtc.bench.report.html import Html, join, tag, text
+from vtc.bench.report.group import changed, group_section, label
+from vtc.bench.report.html import Cell, Html, details, join, table, tag, text
 from vtc.bench.report.method import gaps, protocol
 from vtc.bench.report.results import Results, group_title
 from vtc.bench.report.speed import speed_section
@@ -64,19 +66,44 @@ def _lead(results: Results) -> str:
 
 
 def _in_short(results: Results) -> Html:
-    parts: list[Html] = []
+    """Every bundle against the anchors by PSNR, then the same in words and by the other metrics."""
+    lines: list[list[Cell]] = []
+    words: list[Html] = []
+    anchors = list(dict.fromkeys(each.anchor.series.codec for each in results.comparisons))
     for group, curves in groups(results.curves).items():
+        mine = results.within(curves)
+        said = {verdict.series: verdict.lines for verdict in verdicts(mine, results.looks)}
         bundles = [curve.series for curve in curves if curve.series.ours]
-        said = {verdict.series: verdict.lines for verdict in verdicts(results.within(curves), results.looks)}
-        if bundles:
-            parts.append(tag("h3", group_title(group)))
+        title: Cell = group_title(group)
         for series in bundles:
-            lines = said.get(series, ("No anchor was measured that it could be held against.",))
-            parts.append(tag("div", tag("h4", results.looks[series].name), *(tag("p", line) for line in lines), class_="verdict"))
-    if not parts:
+            found = {each.anchor.series.codec: each for each in mine if each.test.series == series and each.metric == "psnr"}
+            lines.append([title, label(results.looks[series]), *(_glance(found.get(anchor)) for anchor in anchors)])
+            title = ""
+        spoken = [_verdict(results.looks[series].name, said.get(series, (NO_ANCHOR,))) for series in bundles]
+        if bundles:
+            words.append(details(f"{group_title(group)}: in words, by every metric", *spoken))
+    if not lines:
         return tag("p", "No bundle of vtc is among the results.")
-    rule = (
-        "Per cent are BD-rates: bytes more or fewer than an anchor's at equal quality, over the qualities that both reach, of the mean "
-        f"curves of all clips. Within {EVEN:g} % two codecs count as even."
-    )
-    return join([*parts, tag("p", rule, class_="note")])
+    names = {each.anchor.series.codec: results.looks[each.anchor.series].name for each in results.comparisons}
+    caption = "Bytes more (+) or fewer (−) at equal PSNR" if anchors else NO_ANCHOR
+    shown = table(["", "", *(f"against {names[anchor]}" for anchor in anchors)], lines, words=2, caption=caption)
+    return join([shown, *words, tag("p", RULE, class_="note")])
+
+
+def _verdict(name: str, lines: Iterable[str]) -> Html:
+    return tag("div", tag("h4", name), *(tag("p", line) for line in lines), class_="verdict")
+
+
+def _glance(each: Comparison | None) -> Html:
+    """Bytes at equal PSNR, or PSNR at equal bytes where that is all there is."""
+    if each is None or each.mean.percent is not None or each.gap is None:
+        return changed(each.mean if each else None)
+    kind = "better" if each.gap > 0 else "worse"
+    return tag("span", f"{each.gap:+.1f} dB".replace("-", "−"), class_=kind, title=each.mean.reason)
+
+
+NO_ANCHOR = "No anchor was measured that it could be held against."
+
+RULE = f"""Per cent are BD-rates: bytes more or fewer than an anchor's at equal quality, over the qualities that both reach, of the mean
+curves of all clips. Within {EVEN:g} % two codecs count as even. Where there is no BD-rate, which the words explain, dB are PSNR more or
+less than the anchor's at equal rates."""
