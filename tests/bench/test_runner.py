@@ -15,10 +15,11 @@ from vtc.bench.bundles import Bundle, find_bundle, group_of
 from vtc.bench.coder import Sweep
 from vtc.bench.datasets import find_clips
 from vtc.bench.log import Log
+from vtc.bench.pool import Pool
 from vtc.bench.prepare import Protocol
 from vtc.bench.row import DONE, FAILED, Row, read_rows
 from vtc.bench.runner import RESULTS, Covers, Outcome, Request, plan, run
-from vtc.bench.worker import shown
+from vtc.bench.worker import Setup, shown, start
 
 PROTOCOL = Protocol(64, 8)
 
@@ -152,3 +153,16 @@ def test_a_bundle_that_no_quality_changes_has_one_point() -> None:
 def test_pictures_show_frames_that_are_there() -> None:
     assert all(0 <= number < frames for frames in (1, 2, 3, 16, 100) for number in shown(frames))
     assert shown(16) == [5, 10]
+
+
+def threads(job: int) -> int:
+    """Of torch in the process of a job."""
+    import torch
+
+    return int(torch.get_num_threads())
+
+
+def test_a_worker_has_one_thread(tmp_path: Path) -> None:
+    """Two processes of two threads each on two processors wait for each other most of the time."""
+    [(_, found)] = Pool(1, threads, start, (Setup(tmp_path, ("psnr",), None),)).run([1])
+    assert found == 1

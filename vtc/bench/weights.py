@@ -1,11 +1,15 @@
 """Weights of networks that metrics need: files of the user's in one folder, since they do not come with this program."""
 
+from __future__ import annotations
+
 import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 from vtc.errors import BundleError, Unavailable
 
@@ -35,17 +39,16 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
     A checkpoint is read with `weights_only`: tensors are built from it and nothing in it is run. Raises `BundleError`.
     """
+    import torch
+    from safetensors.torch import load_file
+
     try:
         if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
             return load_file(path)
-        import torch
-
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as problem:  # safetensors, zip and torch each have errors of their own for a damaged file
         raise BundleError(f"cannot read the weights {path}: {problem}", "fetch the file again") from problem
-    if not isinstance(found, dict) or not all(isinstance(tensor, Tensor) for tensor in found.values()):
+    if not isinstance(found, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in found.values()):
         raise BundleError(f"{path} does not hold tensors by name", "a state dict is expected")
     return dict(found)
 
