@@ -90,6 +90,8 @@ def main(
             done = subprocess.run([*VTC, *common, *words, "--workers", str(workers)])
             print(f"{name}: {'failed' if done.returncode else 'done'} in {time.monotonic() - began:.0f} s", file=sys.stderr)
             failed += [name] if done.returncode else []
+    if len(failed) == len(chosen):
+        raise SystemExit("all of them failed")
     first, *others = (find(name).stem for name in models.split(","))
     within = middle(out, first)
     (out / f"{first}-25-30-dB.md").write_text(within + "\n", encoding="utf-8")
