@@ -38,7 +38,6 @@ SEEN = "psnr,psnr-yuv,ssim,ms-ssim,xpsnr"
 RUNS = {
     # The protocol of tokenizer papers: 16 frames, one segment, one key frame.
     "16 frames": (*SMALL, "--codecs", f"MODELS,{ANCHORS},{MORE}", "--points", "5", "--metrics", f"{SEEN},feature"),
-    "16 frames, presets": (*SMALL, "--codecs", ANCHORS, "--presets", "fast,slow", "--points", "5", "--metrics", f"{SEEN},feature"),
     # Whole clips, which reward prediction over seconds: by each codec's own rule for key frames, and one every 16 frames.
     "whole clips": (*WHOLE, "--codecs", f"MODELS,{ANCHORS}", "--points", "4", "--metrics", SEEN),
     "whole clips, more anchors": (
@@ -49,6 +48,7 @@ RUNS = {
         "--size", "240", "--frames", "32", "--codecs", f"MODELS,{ANCHORS},{MORE}", "--points", "5", "--keyframes", "default",
         "--metrics", f"{SEEN},feature,vmaf", "--pictures", "1",
     ),
+    "16 frames, presets": (*SMALL, "--codecs", ANCHORS, "--presets", "fast,slow", "--points", "5", "--metrics", f"{SEEN},feature"),
 }
 SCENE = "rendered scene"
 
