@@ -78,15 +78,15 @@ def options(preset: str, qp: int) -> dict[str, str]:
 def command(preset: str, keyframes: str, qp: int, source: str, size: str, rate: str, target: str) -> list[str]:
     """What is typed to code the planes `source`, of `size` (WxH) and `rate` (N/D), with the program that is there."""
     program = find_program() or PROGRAMS[0]
-    far = keyframes == DEFAULT
+    usual = keyframes == DEFAULT
     if is_ffmpeg(program):
         told = [word for name, value in options(preset, qp).items() for word in (f"-{name}", value)]
         # Its own option -g does not reach VVenC.
-        told += [] if far else ["-vvenc-params", f"intraperiod={keyframes}"]
+        told += [] if usual else ["-vvenc-params", f"intraperiod={keyframes}"]
         raw = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", size, "-r", rate, "-i", source]
         return [program, "-v", "error", *raw, "-c:v", "libvvenc", *told, "-f", "vvc", target]
     told = [word for name, value in options(preset, qp).items() for word in (f"--{name}", value)]
-    told += [] if far else ["--intraperiod", keyframes]
+    told += [] if usual else ["--intraperiod", keyframes]
     return [program, "-i", source, "-s", size, "--fps", rate, "-c", "yuv420", *told, "-o", target]
 
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vtc.errors import BundleError, Unavailable
+
 if TYPE_CHECKING:
     from torch import Tensor
-
-from vtc.errors import BundleError, Unavailable
 
 VARIABLE = "VTC_METRIC_WEIGHTS"
 
